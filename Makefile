@@ -1,0 +1,50 @@
+# Two commands on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo up test lint types check lock clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.installed: requirements/demo.txt pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/dev.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@ $(VENV)/demo.installed
+
+demo: $(VENV)/demo.installed ## Install, start everything, run the video flow, show it live, stop
+	$(BIN)/python -m examples.video.demo
+
+up: $(VENV)/demo.installed ## Keep the service and the video worker running until Ctrl-C
+	$(BIN)/bullflow up examples.video:worker
+
+test: $(VENV)/dev.installed ## Install what the tests need and pass them
+	$(BIN)/pytest
+
+lint: $(VENV)/dev.installed ## Style and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/dev.installed ## Strict types
+	$(BIN)/mypy
+
+check: lint types test ## Everything that CI runs
+
+lock: $(VENV)/dev.installed ## Renew the pinned requirements
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --all-extras pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --extra video -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
+
+clean: ## Remove the virtual environment and the embedded data
+	rm -rf $(VENV) .bullflow

@@ -1,0 +1,155 @@
+"""Every error that bullflow raises on purpose.
+
+BullflowError
+├── Invalid                   a request breaks rules; carries every fault at once
+│   └── Malformed             what came is not JSON at all
+├── NotFound                  no such thing, or it belongs to somebody else
+├── Away                      a system that we need cannot be reached just now
+│   ├── StoreAway
+│   └── EngineAway
+├── LeadershipLost            another recorder has taken over; stop writing
+├── Misconfigured             settings, modules or addresses that cannot work
+├── JobFailure                a handler's job fails, and the message is what the record shows
+│   ├── UnrecoverableError    raised by handlers: fail now, without further attempts
+│   ├── UnknownJobName
+│   ├── ResultNotJson
+│   └── JobTimedOut
+├── ApiError                  the service answered a client with a problem
+└── ServiceAway               a client could not reach the service
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "ApiError",
+    "Away",
+    "BullflowError",
+    "EngineAway",
+    "Fault",
+    "Invalid",
+    "JobFailure",
+    "JobTimedOut",
+    "LeadershipLost",
+    "Malformed",
+    "Misconfigured",
+    "NotFound",
+    "ResultNotJson",
+    "ServiceAway",
+    "StoreAway",
+    "UnknownJobName",
+    "UnrecoverableError",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a request.
+
+    `pointer` is a JSON pointer (RFC 6901) into the body, or the name of a query parameter behind `?`.
+    """
+
+    pointer: str
+    detail: str
+
+
+class BullflowError(Exception):
+    """The root of the tree."""
+
+
+class Invalid(BullflowError):
+    """A request that was understood and breaks at least one rule."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in self.faults))
+
+
+class Malformed(Invalid):
+    """A body or message that is not JSON."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__([Fault("", detail)])
+
+
+class NotFound(BullflowError):
+    """There is no such thing for this user."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        self.kind = kind
+        self.key = key
+        super().__init__(f"There is no {kind} with the id {key!r}.")
+
+
+class Away(BullflowError):
+    """A system that bullflow stands on does not answer; the same call may work again later."""
+
+    part = "system"
+
+    def __init__(self, cause: BaseException | str) -> None:
+        reason = str(cause) or type(cause).__name__
+        self.reason = reason.splitlines()[0]
+        super().__init__(f"The {self.part} does not answer: {self.reason}")
+
+
+class StoreAway(Away):
+    part = "database"
+
+
+class EngineAway(Away):
+    part = "engine (Redis or Valkey)"
+
+
+class LeadershipLost(BullflowError):
+    """This process no longer holds the recorder's lease, so its transaction was rolled back."""
+
+    def __init__(self) -> None:
+        super().__init__("another recorder has taken over")
+
+
+class Misconfigured(BullflowError):
+    """What the operator asked for cannot work; the message says what to change."""
+
+
+class JobFailure(BullflowError):
+    """A job fails with this message."""
+
+
+class UnrecoverableError(JobFailure):
+    """Raise it in a handler to fail the job at once, whatever its `attempts` say."""
+
+
+class UnknownJobName(UnrecoverableError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Unknown job name: {name}")
+
+
+class ResultNotJson(UnrecoverableError):
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(f"The result of {name} is not JSON: {reason}")
+
+
+class JobTimedOut(JobFailure):
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"timed out after {seconds:g} s")
+
+
+class ApiError(BullflowError):
+    """A problem (RFC 9457) that the service answered with."""
+
+    def __init__(self, status: int, title: str, detail: str, faults: Sequence[Fault] = ()) -> None:
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.faults = tuple(faults)
+        lines = [f"{status} {title}: {detail}", *(f"  {fault.pointer}: {fault.detail}" for fault in faults)]
+        super().__init__("\n".join(lines))
+
+
+class ServiceAway(BullflowError):
+    def __init__(self, url: str, cause: BaseException | str) -> None:
+        self.url = url
+        super().__init__(f"bullflow does not answer at {url}: {str(cause) or type(cause).__name__}")

@@ -1,0 +1,68 @@
+"""Facts: what the engine says has happened to one job.
+
+A fact carries the id of the stream entry that it was read from. Ids grow within a queue's stream,
+and all of a job's facts stand in its queue's stream, so a job that remembers the id of its last
+fact can tell a fact that comes late or twice from a new one.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class FactId(NamedTuple):
+    """A Redis stream id: milliseconds since the epoch, then a counter within the millisecond."""
+
+    ms: int
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.n}"
+
+    @classmethod
+    def parse(cls, text: str) -> "FactId":
+        ms, _, n = text.partition("-")
+        return cls(int(ms), int(n or 0))
+
+
+BEFORE_ALL = FactId(0, 0)
+
+
+class FactKind(StrEnum):
+    """BullMQ's event names, as far as a job's record depends on them."""
+
+    ADDED = "added"
+    DUPLICATED = "duplicated"
+    WAITING = "waiting"
+    WAITING_CHILDREN = "waiting-children"
+    DELAYED = "delayed"
+    ACTIVE = "active"
+    STALLED = "stalled"
+    PROGRESS = "progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """JSON as text that is known to be valid; it travels through bullflow without being parsed."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One event of one run of one job. Instants are milliseconds since the epoch."""
+
+    id: FactId
+    kind: FactKind
+    job_id: str
+    result: Json | None = None
+    reason: str | None = None
+    stack: str | None = None
+    progress: Json | None = None
+    until: int | None = None
+
+    @property
+    def at(self) -> int:
+        return self.id.ms

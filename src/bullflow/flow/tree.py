@@ -1,0 +1,91 @@
+"""A flow as it was asked for, and as it is laid out before it is stored."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bullflow.flow.facts import Json
+from bullflow.flow.states import JobStatus, first_status
+
+POLICIES = (
+    "failParentOnFailure",
+    "ignoreDependencyOnFailure",
+    "removeDependencyOnFailure",
+    "continueParentOnFailure",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One job of a request: a handler's name, a queue, its data as JSON, its BullMQ options."""
+
+    name: str
+    queue_name: str
+    data: Json
+    opts: Mapping[str, Any]
+    children: tuple["Node", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRequest:
+    """What a client asks for. `deadline` is in milliseconds from creation."""
+
+    root: Node
+    fail_fast: bool = False
+    deadline: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job with its id and its place in the tree. `position` counts from 0, parents before children."""
+
+    id: str
+    parent_id: str | None
+    position: int
+    depth: int
+    node: Node
+    status: JobStatus
+
+    @property
+    def job_id(self) -> str:
+        return run_id(self.id, 1)
+
+
+def run_id(job: str, run: int) -> str:
+    """The BullMQ id of one run of a job."""
+    return f"{job}-{run}"
+
+
+def lay_out(root: Node, new_id: Callable[[], str]) -> list[NewJob]:
+    """The jobs of a tree in tree order, each with an id."""
+    return list(_lay_out(root, new_id))
+
+
+def _lay_out(root: Node, new_id: Callable[[], str]) -> Iterator[NewJob]:
+    stack: list[tuple[Node, str | None, int]] = [(root, None, 0)]
+    position = 0
+    while stack:
+        node, parent_id, depth = stack.pop()
+        job = NewJob(
+            id=new_id(),
+            parent_id=parent_id,
+            position=position,
+            depth=depth,
+            node=node,
+            status=first_status(
+                has_children=bool(node.children),
+                delay=node.opts.get("delay", 0),
+                priority=node.opts.get("priority", 0),
+            ),
+        )
+        yield job
+        position += 1
+        stack.extend((child, job.id, depth + 1) for child in reversed(node.children))
+
+
+def with_policy(opts: Mapping[str, Any], *, is_root: bool) -> Mapping[str, Any]:
+    """A child's options with the policy that lets flows end, where the request named none."""
+    if is_root or any(policy in opts for policy in POLICIES):
+        return opts
+    return {**opts, "failParentOnFailure": True}

@@ -1,0 +1,83 @@
+"""The shape that every background loop has.
+
+A loop is a `run_once` that does one bounded batch of work and returns how much it did. `run`
+repeats it: at once while there is work, otherwise when somebody wakes it or its net (`interval`)
+is due. A round that fails is logged once per kind of failure and tried again with growing pauses;
+nothing is lost by that, because the work itself waits in the store.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from structlog.typing import FilteringBoundLogger
+
+FIRST_PAUSE = timedelta(milliseconds=100)
+LONGEST_PAUSE = timedelta(seconds=2)
+
+
+class Wake:
+    """A bell that a sleeping loop waits for. Ringing it twice before it is heard counts once."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+
+    async def heard(self, at_most: timedelta | None) -> None:
+        """Return when the bell has rung since the last call, or when the time is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if at_most is None else at_most.total_seconds()):
+                await self._event.wait()
+        self._event.clear()
+
+
+class Pauses:
+    """Pauses that grow while a thing keeps failing: 0.1 s, 0.2 s, … 2 s."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_PAUSE
+
+    def reset(self) -> None:
+        self._next = FIRST_PAUSE
+
+    async def rest(self) -> None:
+        pause, self._next = self._next, min(self._next * 2, LONGEST_PAUSE)
+        await asyncio.sleep(pause.total_seconds())
+
+
+async def run(
+    name: str,
+    run_once: Callable[[], Awaitable[int]],
+    *,
+    wake: Wake,
+    interval: timedelta | None,
+    log: FilteringBoundLogger,
+    give_up_on: tuple[type[Exception], ...] = (),
+) -> None:
+    """Repeat `run_once` until cancelled. Errors in `give_up_on` end the loop; all others are outlived."""
+    pauses, failing = Pauses(), ""
+    while True:
+        try:
+            done = await run_once()
+        except give_up_on:
+            raise
+        except Exception as error:
+            if failing != repr(error):
+                failing = repr(error)
+                log.warning(f"{name}.failing", error=str(error), kind=type(error).__name__, exc_info=_trace(error))
+            await pauses.rest()
+            continue
+        if failing:
+            log.info(f"{name}.recovered")
+            failing = ""
+        pauses.reset()
+        if not done:
+            await wake.heard(interval)
+
+
+def _trace(error: Exception) -> Exception | None:
+    """A trace for faults of ours; a system that is away needs none."""
+    return None if isinstance(error, OSError) or type(error).__name__.endswith("Away") else error

@@ -1,0 +1,86 @@
+"""The settings: one frozen object, read and checked whole at the start.
+
+Every field is a `BULLFLOW_*` variable; the commands give flags for those that change often.
+No other module reads the environment.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bullflow.errors import Misconfigured
+from bullflow.telemetry import LogFormat
+
+MIB = 1024 * 1024
+
+
+def _database_url(url: str) -> str:
+    if not url.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise ValueError("must begin with sqlite:/// or postgresql://")
+    return url
+
+
+def _redis_url(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return url
+
+
+def _seconds(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Durations are seconds in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="BULLFLOW_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    data_dir: Path = Field(Path(".bullflow"), description="Where the embedded database and engine keep their files.")
+    database_url: Annotated[str, AfterValidator(_database_url)] | None = Field(
+        None, description="The store. SQLite in the data directory when it is not given."
+    )
+    redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
+        None, description="The engine. An embedded Valkey when it is not given."
+    )
+    prefix: str = Field("bull", pattern=r"^[A-Za-z0-9_\-{}]{1,64}$", description="BullMQ's key prefix.")
+    url: str = Field("http://127.0.0.1:8420", description="Where the commands and clients find the service.")
+    host: str = "127.0.0.1"
+    port: int = Field(8420, ge=0, le=65535, description="0 takes a free one.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    log_format: LogFormat = "auto"
+
+    max_jobs: int = Field(10_000, ge=1, description="Jobs in one flow.")
+    max_depth: int = Field(100, ge=1, le=120, description="Levels of one flow.")
+    max_data_bytes: int = Field(MIB, ge=1, description="Bytes of one job's data as JSON.")
+    max_body_bytes: int = Field(32 * MIB, ge=1, description="Bytes of one request.")
+    socket_buffer: int = Field(2_000, ge=1, description="Messages that wait for a slow WebSocket before it is cut.")
+    max_subscriptions: int = Field(1_000, ge=1, description="Flows that one WebSocket may follow.")
+
+    engine_keep: Seconds = Field(timedelta(hours=1), description="How long the engine keeps ended jobs.")
+    stream_length: int = Field(100_000, ge=1_000, description="Entries kept in a queue's event stream.")
+    lease: Seconds = Field(timedelta(seconds=6), description="A silent recorder is replaced after this long.")
+    stop_timeout: Seconds = Field(timedelta(seconds=30), description="How long running jobs may take to finish.")
+    concurrency: int | None = Field(None, ge=1, le=10_000, description="Jobs at once; overrides the worker's own.")
+
+    @property
+    def store_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'bullflow.db'}"
+
+
+def load(**flags: Any) -> Settings:
+    """The settings from the environment, with the flags that were given laid over them."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        raise Misconfigured("\n".join(_fault(part) for part in error.errors())) from None
+
+
+def _fault(part: Any) -> str:
+    name = ".".join(str(step) for step in part["loc"])
+    return f"BULLFLOW_{name.upper()}={part['input']!r}: {part['msg']}"

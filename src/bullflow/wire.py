@@ -109,7 +109,9 @@ class _JobFields(_In):
 
 class _FlowFields(_In):
     fail_fast: bool = Field(False, description="After the first final failure, cancel what has not started.")
-    deadline: int | None = Field(None, ge=1, le=MAX_DELAY, description="Milliseconds from creation; then the flow fails.")
+    deadline: int | None = Field(
+        None, ge=1, le=MAX_DELAY, description="Milliseconds from creation; then the flow fails."
+    )
     tags: Annotated[list[Tag], Field(max_length=20)] = []
 
 
@@ -243,9 +245,7 @@ def _faults(error: ValidationError, pointer: str) -> list[Fault]:
         where = pointer + "".join(f"/{_step(step)}" for step in _path(part["loc"]))
         detail = _DETAILS.get(part["type"]) or part["msg"].removeprefix("Value error, ")
         found.setdefault(where, Fault(where, detail))
-    return [
-        fault for where, fault in found.items() if not any(other.startswith(f"{where}/") for other in found)
-    ]
+    return [fault for where, fault in found.items() if not any(other.startswith(f"{where}/") for other in found)]
 
 
 def _path(loc: tuple[int | str, ...]) -> Iterator[int | str]:

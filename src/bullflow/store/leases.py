@@ -1,0 +1,68 @@
+"""Leases: one holder at a time, and a fence against a holder that has been replaced.
+
+A holder renews while it works. One that stays silent past `expires_at` may be replaced; the
+`token` grows then, so the old holder, should it wake up, finds its token gone in the very
+transaction in which it wanted to write. Expiry compares clocks of two machines and may be off;
+the fence does not, so a wrong clock costs a change of hands and never a wrong write.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bullflow.errors import LeadershipLost
+from bullflow.store.tables import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease that this process holds."""
+
+    name: str
+    holder: str
+    token: int
+
+
+async def acquire(connection: AsyncConnection, name: str, holder: str, now: int, term: timedelta) -> Held | None:
+    """Take the lease if it is free, expired or ours; None while somebody else holds it."""
+    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(Lease)
+    await connection.execute(
+        insert.values(name=name, holder="", token=0, expires_at=0).on_conflict_do_nothing(index_elements=["name"])
+    )
+    row = await connection.execute(
+        update(Lease)
+        .where(Lease.name == name, or_(Lease.expires_at <= now, Lease.holder == holder))
+        .values(holder=holder, token=Lease.token + 1, expires_at=_until(now, term))
+        .returning(Lease.token)
+    )
+    token = row.scalar_one_or_none()
+    return None if token is None else Held(name, holder, token)
+
+
+async def hold(connection: AsyncConnection, lease: Held, now: int, term: timedelta) -> None:
+    """Renew inside a transaction; raises LeadershipLost when the lease has changed hands."""
+    done = await connection.execute(
+        update(Lease).where(Lease.name == lease.name, Lease.token == lease.token).values(expires_at=_until(now, term))
+    )
+    if done.rowcount != 1:
+        raise LeadershipLost
+
+
+async def release(connection: AsyncConnection, lease: Held) -> None:
+    """Give the lease back, so that the next one need not wait for it to expire."""
+    await connection.execute(
+        update(Lease).where(Lease.name == lease.name, Lease.token == lease.token).values(expires_at=0)
+    )
+
+
+async def is_held(connection: AsyncConnection, name: str, now: int) -> bool:
+    """Whether somebody holds the lease just now."""
+    expires_at = await connection.scalar(select(Lease.expires_at).where(Lease.name == name))
+    return expires_at is not None and expires_at > now
+
+
+def _until(now: int, term: timedelta) -> int:
+    return now + round(term.total_seconds() * 1000)

@@ -1,0 +1,107 @@
+"""The log of a flow: written in order, read after any `seq`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import and_, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bullflow.clock import iso
+from bullflow.flow.facts import Json
+from bullflow.flow.fold import Entry
+from bullflow.store.database import each_number, one_of
+from bullflow.store.tables import Flow, LogEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogItem:
+    """An entry as it is read back; `data` is JSON text."""
+
+    flow_id: str
+    seq: int
+    at: int
+    event: str
+    id: str | None
+    job_id: str | None
+    data: str
+
+
+def encode(data: Mapping[str, Any]) -> str:
+    """JSON for a mapping that may hold JSON already; instants under `until` become ISO 8601."""
+    shown = {**data, "until": iso(data["until"])} if "until" in data else data
+    return orjson.dumps(shown, default=_fragment).decode()
+
+
+def _fragment(value: Any) -> orjson.Fragment:
+    if isinstance(value, Json):
+        return orjson.Fragment(value.text)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+async def append(connection: AsyncConnection, entries: Iterable[Entry]) -> None:
+    """Write entries; their numbers were given under the lock of their flow."""
+    rows = [
+        {
+            "flow_id": entry.flow_id,
+            "seq": entry.seq,
+            "at": entry.at,
+            "event": entry.event.value,
+            "id": entry.id,
+            "job_id": entry.job_id,
+            "data": encode(entry.data),
+        }
+        for entry in entries
+    ]
+    if rows:
+        await connection.execute(insert(LogEntry), rows)
+
+
+async def after(connection: AsyncConnection, flow_id: str, seq: int, limit: int) -> list[LogItem]:
+    """Up to `limit` entries of one flow with a greater `seq`, oldest first."""
+    rows = await connection.execute(
+        select(*_COLUMNS).where(LogEntry.flow_id == flow_id, LogEntry.seq > seq).order_by(LogEntry.seq).limit(limit)
+    )
+    return [_item(row) for row in rows]
+
+
+async def after_each(connection: AsyncConnection, since: Mapping[str, int], limit: int) -> list[LogItem]:
+    """Entries of several flows, each after its own `seq`; at most `limit` in all, ordered by flow and `seq`."""
+    start = each_number(connection, since)
+    rows = await connection.execute(
+        select(*_COLUMNS)
+        .join_from(start, LogEntry, and_(LogEntry.flow_id == start.c.key, LogEntry.seq > start.c.number))
+        .order_by(LogEntry.flow_id, LogEntry.seq)
+        .limit(limit)
+    )
+    return [_item(row) for row in rows]
+
+
+async def last_seqs(connection: AsyncConnection, flow_ids: Sequence[str]) -> dict[str, int]:
+    """The number of the last entry of each of these flows that exists."""
+    rows = await connection.execute(select(Flow.id, Flow.last_seq).where(one_of(connection, Flow.id, flow_ids)))
+    return {flow_id: last_seq for flow_id, last_seq in rows}
+
+
+_COLUMNS = (
+    LogEntry.flow_id,
+    LogEntry.seq,
+    LogEntry.at,
+    LogEntry.event,
+    LogEntry.id,
+    LogEntry.job_id,
+    LogEntry.data,
+)
+
+
+def _item(row: Any) -> LogItem:
+    return LogItem(
+        flow_id=row.flow_id,
+        seq=row.seq,
+        at=row.at,
+        event=row.event,
+        id=row.id,
+        job_id=row.job_id,
+        data=row.data,
+    )

@@ -1,0 +1,65 @@
+"""The schema's version: bring it up to date, or say that it is not."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from bullflow.errors import StoreAway
+from bullflow.store.database import BUSY_SECONDS, dialect_of, driver_url
+
+# Any number will do, as long as every bullflow uses the same one for this lock.
+_MIGRATION_LOCK = 8420_2026
+
+
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Bring the schema to the newest revision; returns the revision before and after. Blocks."""
+    config = _config()
+    try:
+        with _engine(url).connect() as connection:
+            _lock(connection)
+            before = MigrationContext.configure(connection).get_current_revision()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    except OperationalError as error:
+        raise StoreAway(error.orig or error) from error
+    return before, newest()
+
+
+def current(url: str) -> str | None:
+    """The revision of the schema, None for an empty database. Blocks."""
+    try:
+        with _engine(url).connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise StoreAway(error.orig or error) from error
+
+
+def newest() -> str:
+    """The revision that this code needs."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _engine(url: str):  # type: ignore[no-untyped-def]
+    arguments = {"timeout": BUSY_SECONDS} if dialect_of(url) == "sqlite" else {"connect_timeout": 5}
+    return create_engine(driver_url(url, sync=True), connect_args=arguments)
+
+
+def _lock(connection: Connection) -> None:
+    """Let one process migrate at a time; the others wait here and then find nothing to do."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})

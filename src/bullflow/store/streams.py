@@ -1,0 +1,34 @@
+"""Which queues there are, and how far the recorder has read their event streams."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bullflow.flow.facts import FactId
+from bullflow.store.tables import StreamPosition
+
+
+async def know(connection: AsyncConnection, queue_names: Iterable[str]) -> None:
+    """Note queues that flows use, so that the recorder reads their streams from the beginning."""
+    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(StreamPosition)
+    rows = [{"queue_name": name, "position": "0-0"} for name in sorted(set(queue_names))]
+    await connection.execute(insert.on_conflict_do_nothing(index_elements=["queue_name"]), rows)
+
+
+async def positions(connection: AsyncConnection) -> dict[str, FactId]:
+    """Every known queue with the id of the last entry that was recorded."""
+    rows = await connection.execute(select(StreamPosition.queue_name, StreamPosition.position))
+    return {name: FactId.parse(position) for name, position in rows}
+
+
+async def advance(connection: AsyncConnection, read: Mapping[str, FactId]) -> None:
+    """Move the positions on, in the transaction that records what was read."""
+    if read:
+        await connection.execute(
+            update(StreamPosition)
+            .where(StreamPosition.queue_name == bindparam("queue"))
+            .values(position=bindparam("at")),
+            [{"queue": queue, "at": str(position)} for queue, position in read.items()],
+        )

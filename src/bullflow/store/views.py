@@ -1,0 +1,226 @@
+"""What users read: flows and jobs, bound to their owner, by keyset and never by offset."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bullflow.errors import NotFound
+from bullflow.flow.states import JobStatus
+from bullflow.store.database import one_of
+from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob, FlowTag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowView:
+    """A flow as it is shown. `result`, `error` and `tags` are JSON text."""
+
+    id: str
+    name: str
+    status: str
+    queue_name: str
+    user_id: str
+    created_at: int
+    updated_at: int
+    finished_at: int | None
+    result: str | None
+    error: str | None
+    last_seq: int
+    tags: str
+    fail_fast: bool
+    deadline: int | None
+    counts: dict[JobStatus, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job as it is shown. `data`, `opts`, `result`, `error` and `progress` are JSON text."""
+
+    id: str
+    job_id: str
+    flow_id: str
+    parent_id: str | None
+    position: int
+    depth: int
+    name: str
+    queue_name: str
+    status: str
+    data: str
+    opts: str
+    result: str | None
+    error: str | None
+    progress: str | None
+    attempts_made: int
+    created_at: int
+    updated_at: int
+    started_at: int | None
+    finished_at: int | None
+    children: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFilter:
+    """Which flows to list; None does not ask. Instants are milliseconds since the epoch."""
+
+    status: str | None = None
+    name: str | None = None
+    queue_name: str | None = None
+    tag: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+
+
+async def flow(connection: AsyncConnection, user_id: str, flow_id: str) -> FlowView:
+    """One flow of this user; raises NotFound."""
+    found = await flows_by_id(connection, user_id, [flow_id])
+    if not found:
+        raise NotFound("flow", flow_id)
+    return found[0]
+
+
+async def flows_by_id(connection: AsyncConnection, user_id: str, flow_ids: Sequence[str]) -> list[FlowView]:
+    """Those of these flows that exist and belong to this user."""
+    rows = await connection.execute(_flows(user_id).where(one_of(connection, Flow.id, flow_ids)))
+    return [_flow_view(row) for row in rows]
+
+
+async def flows(
+    connection: AsyncConnection, user_id: str, only: FlowFilter, before: str | None, limit: int
+) -> list[FlowView]:
+    """Flows older than the flow `before`, newest first."""
+    query = _filtered(_flows(user_id), only)
+    if before is not None:
+        query = query.where(Flow.id < before)
+    rows = await connection.execute(query.order_by(Flow.id.desc()).limit(limit))
+    return [_flow_view(row) for row in rows]
+
+
+def _flows(user_id: str) -> Select[Any]:
+    return select(*_FLOW, FlowJob.result).join(FlowJob, FlowJob.id == Flow.root_id).where(Flow.user_id == user_id)
+
+
+def _filtered(query: Select[Any], only: FlowFilter) -> Select[Any]:
+    if only.status is not None:
+        query = query.where(Flow.status == only.status)
+    if only.name is not None:
+        query = query.where(Flow.name == only.name)
+    if only.queue_name is not None:
+        query = query.where(Flow.queue_name == only.queue_name)
+    if only.tag is not None:
+        query = query.join(FlowTag, FlowTag.flow_id == Flow.id).where(FlowTag.tag == only.tag)
+    # Ids begin with their time, so that a bound on the time is a bound in the index as well. The
+    # second of slack is for an id that was drawn a moment before its flow's `created_at`.
+    if only.created_after is not None:
+        query = query.where(Flow.created_at > only.created_after, Flow.id >= _first_id(only.created_after - 1000))
+    if only.created_before is not None:
+        query = query.where(Flow.created_at < only.created_before, Flow.id < _first_id(only.created_before + 1000))
+    return query
+
+
+def _first_id(instant: int) -> str:
+    """The smallest UUIDv7 of an instant."""
+    head = f"{min(max(instant, 0), 2**48 - 1):012x}"
+    return f"{head[:8]}-{head[8:]}-7000-8000-000000000000"
+
+
+async def job(connection: AsyncConnection, user_id: str, job_id: str) -> JobView:
+    """One job of this user's flows, by its id; raises NotFound."""
+    rows = await connection.execute(
+        select(*_JOB).join(Flow, Flow.id == FlowJob.flow_id).where(FlowJob.id == job_id, Flow.user_id == user_id)
+    )
+    found = await _with_children(connection, [_job_view(row) for row in rows])
+    if not found:
+        raise NotFound("job", job_id)
+    return found[0]
+
+
+async def jobs(
+    connection: AsyncConnection, flow_id: str, *, after: int, limit: int, status: str | None = None
+) -> list[JobView]:
+    """Jobs of one flow behind the position `after`, in tree order. The caller has checked whose flow it is."""
+    query = select(*_JOB).where(FlowJob.flow_id == flow_id, FlowJob.position > after)
+    if status is not None:
+        query = query.where(FlowJob.status == status)
+    rows = await connection.execute(query.order_by(FlowJob.position).limit(limit))
+    return await _with_children(connection, [_job_view(row) for row in rows])
+
+
+async def upper_jobs(
+    connection: AsyncConnection, flow_id: str, *, depth: int, max_children: int, limit: int
+) -> list[JobView]:
+    """The jobs of the first `depth` levels, at most `max_children` below each, in tree order, at most `limit`."""
+    place = func.row_number().over(partition_by=FlowJob.parent_id, order_by=FlowJob.position).label("place")
+    ranked = select(FlowJob.id, place).where(FlowJob.flow_id == flow_id, FlowJob.depth < depth).subquery()
+    rows = await connection.execute(
+        select(*_JOB)
+        .join(ranked, ranked.c.id == FlowJob.id)
+        .where(ranked.c.place <= max_children)
+        .order_by(FlowJob.position)
+        .limit(limit)
+    )
+    return await _with_children(connection, [_job_view(row) for row in rows])
+
+
+async def _with_children(connection: AsyncConnection, found: Sequence[JobView]) -> list[JobView]:
+    if not found:
+        return []
+    rows = await connection.execute(
+        select(FlowJob.parent_id, FlowJob.id)
+        .where(one_of(connection, FlowJob.parent_id, [job.id for job in found]))
+        .order_by(FlowJob.parent_id, FlowJob.position)
+    )
+    children: defaultdict[str, list[str]] = defaultdict(list)
+    for parent_id, child_id in rows:
+        children[parent_id].append(child_id)
+    return [_replace_children(job, children.get(job.id, ())) for job in found]
+
+
+def _replace_children(job: JobView, children: Sequence[str]) -> JobView:
+    return replace(job, children=children) if children else job
+
+
+_FLOW = (
+    Flow.id,
+    Flow.name,
+    Flow.status,
+    Flow.queue_name,
+    Flow.user_id,
+    Flow.created_at,
+    Flow.updated_at,
+    Flow.finished_at,
+    Flow.error,
+    Flow.last_seq,
+    Flow.tags,
+    Flow.fail_fast,
+    Flow.deadline,
+    *(getattr(Flow, name) for name in COUNT_COLUMNS.values()),
+)
+_JOB_FIELDS = tuple(name for name in JobView.__dataclass_fields__ if name != "children")
+_JOB = tuple(getattr(FlowJob, name) for name in _JOB_FIELDS)
+
+
+def _flow_view(row: Any) -> FlowView:
+    return FlowView(
+        id=row.id,
+        name=row.name,
+        status=row.status,
+        queue_name=row.queue_name,
+        user_id=row.user_id,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        finished_at=row.finished_at,
+        result=row.result,
+        error=row.error,
+        last_seq=row.last_seq,
+        tags=row.tags,
+        fail_fast=row.fail_fast,
+        deadline=row.deadline,
+        counts={status: getattr(row, name) for status, name in COUNT_COLUMNS.items()},
+    )
+
+
+def _job_view(row: Any) -> JobView:
+    return JobView(**dict(zip(_JOB_FIELDS, row, strict=True)))

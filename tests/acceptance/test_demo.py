@@ -51,6 +51,15 @@ def test_the_demo_tells_how_to_watch_the_flow_meanwhile(output_dir: Path) -> Non
         assert demo.wait(LIMIT) == 0
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Children inherit an ignored SIGINT, which is what background jobs of a shell run with."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_demo_that_is_stopped_stops_everything(sent: signal.Signals, code: int, output_dir: Path) -> None:
     with running_demo(output_dir) as demo:

@@ -29,6 +29,8 @@ from bullflow.flow.states import (
     queued_status,
 )
 
+_HAS_RUN = frozenset({JobStatus.ACTIVE, JobStatus.COMPLETED, JobStatus.FAILED})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
@@ -117,7 +119,7 @@ class _Folding:
 
     def apply(self, fact: Fact) -> None:
         job = self.jobs[fact.job_id]
-        if fact.id <= job.last_fact:
+        if fact.id <= job.last_fact or job.status in ENDED:
             return
         flow = self._flows[job.flow_id]
         if job.is_root and fact.kind in (FactKind.ADDED, FactKind.DUPLICATED) and flow.dispatch_due:
@@ -135,7 +137,7 @@ class _Folding:
         event = _event(job, after)
         if event is not None:
             self._write(flow, fact.at, event, job=after, data=_data(event, after, fact))
-        if after.status is JobStatus.ACTIVE and flow.status is FlowStatus.WAITING:
+        if after.status in _HAS_RUN and flow.status is FlowStatus.WAITING:
             flow.status = FlowStatus.ACTIVE
         ended = flow_status_of(after.status) if after.is_root else None
         if ended is not None and flow.status not in FLOW_ENDED:
@@ -196,6 +198,7 @@ class _FlowFolding:
 
     def end(self, status: FlowStatus, at: int, error: Mapping[str, Any] | None) -> None:
         self.status = status
+        self.dispatch_due = False
         self.finished_at = at
         self.error = error
 
@@ -213,9 +216,7 @@ class _FlowFolding:
 
 
 def _after(job: JobState, fact: Fact) -> JobState:
-    """The job after one new fact; the same values where the fact does not matter."""
-    if job.status in ENDED:
-        return job
+    """An unfinished job after one new fact; the same values where the fact does not matter."""
     match fact.kind:
         case FactKind.ACTIVE:
             return _move(job, JobStatus.ACTIVE, started_at=fact.at)

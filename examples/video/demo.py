@@ -14,8 +14,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from bullflow import AsyncClient, BullflowError
-from bullflow.cli import live_tree
+from bullflow.cli.flow_view import read_view
+from bullflow.cli.live_tree import watch_lines, watch_live
 from bullflow.flow.states import FlowStatus, JobStatus
 from bullflow.wire import Flow, Job
 from examples.video.aborting import unless_aborted
@@ -77,10 +80,18 @@ async def _run_flow(url: str) -> None:
             _say(f"Flow {flow.id}")
             _say(f"  as JSON           {url}/flows/{flow.id}/tree")
             _say(f"  in your terminal  bullflow flows watch {flow.id} --url {url}\n")
-            await live_tree.watch(client, flow.id)
+            await _show(client, flow.id)
             await _tell_end(client, await client.wait(flow.id))
     except TimeoutError:
         raise FlowFailed(f"the flow has not ended after {FLOW_LIMIT:g} s") from None
+
+
+async def _show(client: AsyncClient, flow_id: str) -> None:
+    view = await read_view(client, flow_id)
+    if sys.stdout.isatty():
+        await watch_live(client, view, Console())
+    else:
+        await watch_lines(client, view, sys.stdout)
 
 
 async def _tell_end(client: AsyncClient, flow: Flow) -> None:

@@ -13,6 +13,7 @@ from typing import IO
 
 import httpx
 
+from bullflow.engine.embedded import EmbeddedEngine
 from examples.video import outputs
 
 START_LIMIT = 60.0
@@ -20,6 +21,8 @@ STOP_LIMIT = 20.0
 PAUSE = 0.1
 LOG_NAME = "service.log"
 LOG_LINES = 30
+# The command of this very environment, whether or not its scripts are on the path.
+BULLFLOW = "from bullflow.cli.main import main; main()"
 ROOT = Path(__file__).parents[2]
 
 
@@ -70,7 +73,7 @@ async def running_service(data_dir: Path) -> AsyncIterator[Service]:
     port = _free_port()
     with _open_log(data_dir) as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bullflow.cli.main", "up", "examples.video:worker"),
+            *(sys.executable, "-c", BULLFLOW, "up", "examples.video:worker"),
             *("--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data_dir)),
             stdin=DEVNULL,
             stdout=log,
@@ -84,7 +87,7 @@ async def running_service(data_dir: Path) -> AsyncIterator[Service]:
         await service.is_ready()
         yield service
     finally:
-        await _stop(process)
+        await _stop(process, data_dir)
 
 
 def _open_log(data_dir: Path) -> IO[bytes]:
@@ -98,7 +101,7 @@ async def _answers(client: httpx.AsyncClient, url: str) -> bool:
     return False
 
 
-async def _stop(process: Process) -> None:
+async def _stop(process: Process, data_dir: Path) -> None:
     try:
         if process.returncode is None:
             process.terminate()
@@ -109,7 +112,9 @@ async def _stop(process: Process) -> None:
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+        await process.wait()
+        # A service that was killed leaves its engine running, in a session of its own, to go on with it later.
+        await EmbeddedEngine(data_dir).stop()
 
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:

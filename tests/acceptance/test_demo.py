@@ -30,7 +30,7 @@ def test_the_demo_makes_a_watermarked_video_and_a_thumbnail_and_leaves_no_proces
     demo = subprocess.run(COMMAND, env=environment(output_dir), capture_output=True, text=True, timeout=LIMIT)
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    video, thumbnail = printed_path(demo.stdout, "mp4"), printed_path(demo.stdout, "jpg")
+    video, thumbnail = printed_path(demo.stdout, "video"), printed_path(demo.stdout, "thumbnail")
     assert video.parent == thumbnail.parent == output_dir / printed_flow(demo.stdout)
     assert plays(video)
     assert seconds_of(video) == pytest.approx(ffmpeg.CLIP_DURATION.total_seconds(), abs=0.1)
@@ -122,8 +122,8 @@ def running_demo(output_dir: Path, *flags: str) -> Iterator["subprocess.Popen[st
                     process.kill()
 
 
-def printed_path(text: str, suffix: str) -> Path:
-    found = re.search(rf"(/\S+\.{suffix})", text)
+def printed_path(text: str, what: str) -> Path:
+    found = re.search(rf"^  {what} +(/\S+)", text, re.MULTILINE)
     assert found is not None, text
     return Path(found[1])
 

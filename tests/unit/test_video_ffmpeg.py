@@ -4,21 +4,25 @@ import asyncio
 import json
 import subprocess
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from bullflow import JobFailure, UnrecoverableError
-from examples.video import ffmpeg, library, outputs, watermark
+from bullflow import Job, JobFailure, UnrecoverableError
+from bullflow.worker.signal import AbortSignal
+from examples.video import ffmpeg, handlers, library, outputs, watermark
 from examples.video.aborting import Aborted, unless_aborted
 from examples.video.flow import video_flow
 
 SECOND = timedelta(seconds=1)
+ENDLESS = ("-re", "-f", "lavfi", "-i", "testsrc2=rate=25", "-f", "null", "-")
 VIDEO = b"\0" * 300_000
 
 
@@ -33,21 +37,6 @@ class Progress:
         self.reports.append(percent)
         if len(self.reports) == 1:
             self._at_first()
-
-
-class Signal:
-    """As `job.signal`: given once, heard by all."""
-
-    def __init__(self) -> None:
-        self.reason: str | None = None
-        self._given = asyncio.Event()
-
-    def give(self, reason: str = "cancelled") -> None:
-        self.reason = reason
-        self._given.set()
-
-    async def wait(self) -> None:
-        await self._given.wait()
 
 
 class VideoServer(BaseHTTPRequestHandler):
@@ -150,13 +139,25 @@ async def test_a_failure_carries_the_last_words_of_ffmpeg(tmp_path: Path) -> Non
         await ffmpeg.make_thumbnail(tmp_path / "missing.mp4", tmp_path / "thumbnail.jpg", at=SECOND)
 
 
-async def test_an_aborted_job_kills_its_ffmpeg(tmp_path: Path) -> None:
-    signal = Signal()
-    progress = Progress(at_first=signal.give)
-    endless = ("-re", "-f", "lavfi", "-i", "testsrc2=rate=25", "-f", "null", "-")
+async def test_an_aborted_job_kills_its_ffmpeg() -> None:
+    signal = AbortSignal()
+    progress = Progress(at_first=lambda: signal.abort("cancelled"))
 
     with pytest.raises(Aborted, match="aborted: cancelled"):
-        await unless_aborted(ffmpeg.run(*endless, duration=timedelta(hours=1), on_progress=progress), signal)
+        await unless_aborted(ffmpeg.run(*ENDLESS, duration=timedelta(hours=1), on_progress=progress), signal)
+
+    assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+
+
+async def test_a_job_that_is_cancelled_from_outside_kills_its_ffmpeg_too() -> None:
+    task: asyncio.Task[str]
+    progress = Progress(at_first=lambda: task.cancel())
+    task = asyncio.create_task(
+        unless_aborted(ffmpeg.run(*ENDLESS, duration=timedelta(hours=1), on_progress=progress), AbortSignal())
+    )
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
     assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
 
@@ -165,7 +166,7 @@ async def test_work_that_ends_before_the_signal_gives_its_result() -> None:
     async def work() -> int:
         return 42
 
-    assert await unless_aborted(work(), Signal()) == 42
+    assert await unless_aborted(work(), AbortSignal()) == 42
 
 
 @pytest.mark.parametrize("text", ["x", "a long text " * 16, "100% [in]:'quoted';\\", "Ünïcödé"])
@@ -243,11 +244,11 @@ async def test_a_download_that_breaks_off_may_be_tried_again_and_leaves_no_file(
 
 
 async def test_an_aborted_download_leaves_no_file(web: str, tmp_path: Path) -> None:
-    signal = Signal()
+    signal = AbortSignal()
     reached = asyncio.Event()
 
     async def never_goes_on(_: int) -> None:
-        signal.give("timed out")
+        signal.abort("timed out")
         await reached.wait()
 
     with pytest.raises(Aborted, match="timed out"):
@@ -310,7 +311,70 @@ def test_the_flow_for_the_command_line_is_the_flow_of_the_demo() -> None:
     assert json.loads(text) == video_flow()
 
 
+# --- the handlers ----------------------------------------------------------------------------------
+
+
+async def test_the_handlers_hand_the_video_from_child_to_parent(clip: Path, output_dir: Path) -> None:
+    downloaded = await handlers.download_video(job("a", {"url": str(clip)}))
+    thumbnail = await handlers.generate_thumbnail(job("b", {}, {"download-video": downloaded}))
+    children = {"download-video": downloaded, "generate-thumbnail": thumbnail}
+    marked = await handlers.watermark_video(job("c", {"watermarkText": "  two\nlines "}, children))
+
+    folder = output_dir / "flow"
+    assert downloaded == {"filePath": str(folder / "source-a.mp4"), "bytes": size_of(clip)}
+    assert thumbnail == {"thumbnailPath": str(folder / "thumbnail-b.jpg"), "width": 480, "height": 270}
+    assert marked == {
+        "outputPath": str(folder / "watermarked-c.mp4"),
+        "watermarkText": "two lines",
+        "durationSeconds": pytest.approx(1, abs=0.1),
+        "thumbnailPath": str(folder / "thumbnail-b.jpg"),
+    }
+    assert names_in(folder) == ["source-a.mp4", "thumbnail-b.jpg", "watermarked-c.mp4"]
+
+
+async def test_the_watermark_has_a_text_of_its_own_when_none_is_given(clip: Path, output_dir: Path) -> None:
+    marked = await handlers.watermark_video(job("c", {}, {"download-video": {"filePath": str(clip)}}))
+
+    assert marked["watermarkText"] == "My Watermark"
+    assert "thumbnailPath" not in marked
+
+
+@pytest.mark.parametrize("handler", [handlers.watermark_video, handlers.generate_thumbnail])
+@pytest.mark.parametrize(
+    "children", [{}, {"other": {"filePath": "/x.mp4"}}, {"download-video": None}, {"download-video": {"filePath": ""}}]
+)
+async def test_a_parent_without_a_path_from_its_child_fails_and_says_so(
+    handler: Callable[[Job], Awaitable[object]], children: dict[str, object]
+) -> None:
+    with pytest.raises(UnrecoverableError, match=r"^Video file path not received from child job\.$"):
+        await handler(job("c", {}, children))
+
+
+@pytest.mark.parametrize(
+    ("handler", "data", "message"),
+    [
+        (handlers.download_video, {}, "download-video needs a videoId or a url in its data"),
+        (handlers.download_video, None, "download-video needs a videoId or a url in its data"),
+        (handlers.download_video, {"videoId": 42}, "videoId must be a text, not int"),
+        (handlers.watermark_video, {"watermarkText": ["x"]}, "watermarkText must be a text, not list"),
+        (handlers.watermark_video, {"watermarkText": "x" * 201}, "watermarkText must be 1 to 200 printable characters"),
+        (handlers.watermark_video, {"watermarkText": " "}, "watermarkText must be 1 to 200 printable characters"),
+    ],
+)
+async def test_data_that_cannot_work_fails_the_job_for_good(
+    handler: Callable[[Job], Awaitable[object]], data: object, message: str
+) -> None:
+    with pytest.raises(UnrecoverableError, match=message):
+        await handler(job("c", data, {"download-video": {"filePath": "/x.mp4"}}))
+
+
 # --- helpers ---------------------------------------------------------------------------------------
+
+
+def job(job_id: str, data: object, children: Mapping[str, object] | None = None) -> Job:
+    """What the handlers use of a job, without a queue behind it."""
+    parts = {"id": job_id, "flow_id": "flow", "data": data, "children": children or {}}
+    return cast("Job", SimpleNamespace(**parts, progress=Progress(), signal=AbortSignal()))
 
 
 async def watermarked(clip: Path, folder: Path, on_progress: Callable[[int], Awaitable[None]] | None = None) -> Path:
@@ -329,6 +393,10 @@ def first_picture(video: Path) -> Image.Image:
 
 def strength(difference: Image.Image) -> float:
     return max(ImageStat.Stat(difference).mean)
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size
 
 
 def names_in(folder: Path) -> list[str]:

@@ -119,7 +119,7 @@ class UnrecoverableError(JobFailure):
     """Raise it in a handler to fail the job at once, whatever its `attempts` say."""
 
 
-class UnknownJobName(UnrecoverableError):
+class UnknownJobName(JobFailure):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"Unknown job name: {name}")

@@ -392,3 +392,11 @@ class Readiness(_Out):
     store: str = Field(description="`ok`, or what is wrong.")
     engine: str = Field(description="`ok`, or what is wrong.")
     recorder: str = Field(description="`ok`, or what is wrong.")
+
+
+class Progress(_Out):
+    """How far a running job says it is. It has no `seq`: it is not part of the log and may be thinned out."""
+
+    flow_id: str
+    id: str
+    progress: Any = None

@@ -62,6 +62,10 @@ class Fact:
     stack: str | None = None
     progress: Json | None = None
     until: int | None = None
+    attempts_made: int | None = None
+    """How many attempts the engine has counted when it was asked; None when it was not."""
+    after_attempt: bool = False
+    """The job was active before: BullMQ's `prev`."""
 
     @property
     def at(self) -> int:

@@ -246,9 +246,14 @@ def _end(job: JobState, status: JobStatus, fact: Fact, **fields: Any) -> JobStat
 
 def _back(job: JobState, status: JobStatus, fact: Fact) -> JobState:
     """Into a queue: for the first time, or again after an attempt that failed (then there is a reason)."""
-    if job.status is JobStatus.ACTIVE and fact.reason is not None:
+    if job.status is JobStatus.ACTIVE and _attempt_failed(job, fact):
         return _move(job, status, attempts_made=job.attempts_made + 1, error=_error(job, fact))
     return _move(job, status)
+
+
+def _attempt_failed(job: JobState, fact: Fact) -> bool:
+    """A job that stalled goes back as well, and may carry the reason of an attempt before that one."""
+    return fact.reason is not None and (fact.attempts_made is None or fact.attempts_made > job.attempts_made)
 
 
 def _error(job: JobState, fact: Fact) -> Mapping[str, Any]:

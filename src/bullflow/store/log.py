@@ -81,7 +81,7 @@ async def after_each(connection: AsyncConnection, since: Mapping[str, int], limi
 async def last_seqs(connection: AsyncConnection, flow_ids: Sequence[str]) -> dict[str, int]:
     """The number of the last entry of each of these flows that exists."""
     rows = await connection.execute(select(Flow.id, Flow.last_seq).where(one_of(connection, Flow.id, flow_ids)))
-    return {flow_id: last_seq for flow_id, last_seq in rows}
+    return {row.id: row.last_seq for row in rows}
 
 
 _COLUMNS = (

@@ -1,0 +1,289 @@
+"""The loop of a worker on one queue.
+
+Each of `concurrency` slots works on one job. A job that ends brings the next one in the same round
+trip; only a slot that got none goes back to the fetcher. The fetcher takes jobs while there are free
+slots, doubling how many it asks for at once while it is lucky, and when the queue is empty it blocks
+on BullMQ's marker key until there is work, or a delayed job is due.
+
+Failure: a job's outcome is sent until the engine has taken it, or has said that the job is no longer
+ours (its lock ran out and somebody else has it). Locks are renewed every half of their time. A worker
+that dies leaves its locks to run out; any other worker then puts its jobs back. BullMQ's own Python
+worker can go silent after a disconnect; here every wait has a limit and every failure is tried again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from redis.asyncio import Redis
+from structlog.typing import FilteringBoundLogger
+
+from bullflow.clock import now_ms
+from bullflow.engine.backoff import pause_before_retry
+from bullflow.engine.connection import away, connect
+from bullflow.engine.delivery import Delivery
+from bullflow.engine.keys import queue_key
+from bullflow.engine.pipe import Pipe
+from bullflow.engine.queue import LockLost, Next, Queue
+from bullflow.errors import EngineAway, UnrecoverableError
+from bullflow.loop import Pauses
+
+IDLE_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(seconds=10)
+_LARGEST_BURST = 32
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A handler's return value as JSON."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """An attempt that failed; `final` ends the job whatever attempts it has left."""
+
+    reason: str
+    stack: str | None = None
+    final: bool = False
+
+
+Outcome = Completed | Failed
+
+
+class Running(Protocol):
+    """What the consumer wants from whoever runs jobs. `run` must not raise."""
+
+    async def run(self, delivery: Delivery, queue: Queue) -> Outcome: ...
+
+    def lost(self, job_id: str) -> None:
+        """The lock of a running job is gone; its outcome will be ignored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerOptions:
+    """Durations as in BullMQ: a lock lives 30 s, a dead worker's jobs are found within another 30 s."""
+
+    concurrency: int = 1
+    lock: timedelta = timedelta(seconds=30)
+    stalled_check: timedelta = timedelta(seconds=30)
+    max_stalled: int = 3
+
+
+class Consumer:
+    """Takes jobs from one queue and ends them with what `running` makes of them."""
+
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        queue_name: str,
+        *,
+        worker_id: str,
+        running: Running,
+        options: ConsumerOptions,
+        log: FilteringBoundLogger,
+    ) -> None:
+        client_name = f"{prefix}:{queue_name}:w:{worker_id}"
+        self._running = running
+        self._options = options
+        self._log = log
+        self._worker_id = worker_id
+        self._marker = queue_key(prefix, queue_name, "marker")
+        self._pipe = Pipe(connect(url, client_name))
+        self._blocking: Redis = connect(url, client_name, block=LONGEST_WAIT)
+        self.queue = Queue(
+            self._pipe, prefix, queue_name, worker=worker_id, lock_ms=round(options.lock.total_seconds() * 1000)
+        )
+        self._free = options.concurrency
+        self._slot_freed = asyncio.Event()
+        self._slots: set[asyncio.Task[None]] = set()
+        self._held: dict[str, str] = {}
+        self._tokens = 0
+        self._stopping = False
+        self._waiting: asyncio.Task[int] | None = None
+
+    async def run(self) -> None:
+        """Work until `stop` is called, then let running jobs finish."""
+        keepers = [
+            asyncio.create_task(self._every(self._options.lock / 2, self._renew_locks)),
+            asyncio.create_task(self._every(self._options.stalled_check, self._rescue_stalled)),
+        ]
+        try:
+            await self._fetch_all()
+            if self._slots:
+                await asyncio.wait(self._slots)
+        finally:
+            for task in (*keepers, *self._slots):
+                task.cancel()
+            await asyncio.gather(*keepers, *self._slots, return_exceptions=True)
+            with suppress(EngineAway):
+                await self._pipe.close()
+            await self._blocking.aclose()
+
+    def stop(self) -> None:
+        """Take no further job."""
+        self._stopping = True
+        self._slot_freed.set()
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    @property
+    def busy(self) -> int:
+        """How many jobs are running."""
+        return len(self._held)
+
+    async def _fetch_all(self) -> None:
+        pauses, burst = Pauses(), 1
+        while not self._stopping:
+            try:
+                await self._until_slot_free()
+                wanted = min(burst, self._free)
+                found = await self._take(wanted)
+                pauses.reset()
+                taken = sum(self._start(answer) for answer in found)
+                burst = min(burst * 2, _LARGEST_BURST) if taken == wanted else 1
+                if taken < wanted and not self._stopping:
+                    await self._wait_for_work(found[-1])
+            except EngineAway as error:
+                self._log.warning("worker.engine_away", error=error.reason)
+                await pauses.rest()
+
+    async def _until_slot_free(self) -> None:
+        while not self._free and not self._stopping:
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
+
+    async def _take(self, count: int) -> list[Next]:
+        if self._stopping:
+            return []
+        return await asyncio.gather(*(self.queue.take(self._token()) for _ in range(count)))
+
+    def _token(self) -> str:
+        self._tokens += 1
+        return f"{self._worker_id}:{self._tokens}"
+
+    def _start(self, answer: Next) -> int:
+        if answer.delivery is None:
+            return 0
+        self._free -= 1
+        task = asyncio.create_task(self._work(answer.delivery))
+        self._slots.add(task)
+        task.add_done_callback(self._slot_done)
+        return 1
+
+    def _slot_done(self, task: asyncio.Task[None]) -> None:
+        self._slots.discard(task)
+        self._free += 1
+        self._slot_freed.set()
+        if not task.cancelled() and task.exception() is not None:
+            self._log.error("worker.slot_failed", exc_info=task.exception())
+
+    async def _wait_for_work(self, last: Next) -> None:
+        """Block until a job is there, a delayed one is due, or the rate limit lets go."""
+        if last.limited_for > 0:
+            await asyncio.sleep(min(last.limited_for / 1000, LONGEST_WAIT.total_seconds()))
+            return
+        wait = IDLE_WAIT.total_seconds()
+        if last.delayed_until:
+            wait = min((last.delayed_until - now_ms()) / 1000, LONGEST_WAIT.total_seconds())
+        while wait > 0 and not self._stopping:
+            self._waiting = asyncio.create_task(self._marked(max(wait, 0.001)))
+            try:
+                due = await self._waiting
+            except asyncio.CancelledError:
+                if not self._stopping:
+                    raise
+                return
+            finally:
+                self._waiting = None
+            # A marker with a time says when the next delayed job is due.
+            wait = min((due - now_ms()) / 1000, LONGEST_WAIT.total_seconds()) if due > 0 else 0
+
+    async def _marked(self, seconds: float) -> int:
+        async with away():
+            answer = await self._blocking.bzpopmin(self._marker, seconds)
+        return int(float(answer[2])) if answer else 0
+
+    async def _work(self, delivery: Delivery | None) -> None:
+        while delivery is not None:
+            job_id = delivery.job_id
+            self._held[job_id] = delivery.token
+            try:
+                delivery = await self._do(delivery)
+            finally:
+                self._held.pop(job_id, None)
+
+    async def _do(self, delivery: Delivery) -> Delivery | None:
+        """Run one job, end it, and return the one that came in its place."""
+        if delivery.deferred_failure is not None:
+            outcome: Outcome = Failed(reason=delivery.deferred_failure, final=True)
+        else:
+            delivery = await self._insist(lambda: self.queue.with_children(delivery)) or delivery
+            outcome = await self._running.run(delivery, self.queue)
+        try:
+            answer = await self._insist(lambda: self._end(delivery, outcome))
+        except UnrecoverableError as error:
+            failed = Failed(reason=str(error), final=True)
+            answer = await self._insist(lambda: self._end(delivery, failed))
+        return answer.delivery if answer else None
+
+    async def _end(self, delivery: Delivery, outcome: Outcome) -> Next:
+        fetch_next = not self._stopping
+        if isinstance(outcome, Completed):
+            return await self.queue.complete(delivery, outcome.result, fetch_next=fetch_next)
+        stacks = _stacks(delivery, outcome)
+        pause = None if outcome.final else pause_before_retry(delivery)
+        if pause is None:
+            return await self.queue.fail(delivery, outcome.reason, stacks, fetch_next=fetch_next)
+        if pause > 0:
+            await self.queue.retry_later(delivery, outcome.reason, stacks, pause)
+        else:
+            await self.queue.retry_now(delivery, outcome.reason, stacks)
+        return Next()
+
+    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T | None:
+        """Do it until the engine has taken it; None when the job is not ours any more."""
+        pauses = Pauses()
+        while True:
+            try:
+                return await act()
+            except LockLost as lost:
+                self._log.warning("worker.job_lost", reason=str(lost))
+                return None
+            except EngineAway as error:
+                self._log.warning("worker.engine_away", error=error.reason)
+                await pauses.rest()
+
+    async def _renew_locks(self) -> None:
+        if not self._held:
+            return
+        for job_id in await self.queue.extend_locks(dict(self._held)):
+            if job_id in self._held:
+                self._running.lost(job_id)
+
+    async def _rescue_stalled(self) -> None:
+        every_ms = round(self._options.stalled_check.total_seconds() * 1000)
+        for job_id in await self.queue.rescue_stalled(self._options.max_stalled, every_ms):
+            self._log.warning("worker.stalled_job_rescued", job_id=job_id)
+
+    async def _every(self, period: timedelta, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(period.total_seconds())
+            try:
+                await act()
+            except EngineAway as error:
+                self._log.warning("worker.engine_away", error=error.reason)
+
+
+def _stacks(delivery: Delivery, failed: Failed) -> Sequence[str]:
+    """The stacks of all attempts, as many as the job's options want to keep."""
+    limit = delivery.opts.get("stackTraceLimit")
+    stacks = [*delivery.stacks, failed.stack if failed.stack is not None else failed.reason]
+    return stacks[-limit:] if isinstance(limit, int) and limit > 0 else ([] if limit == 0 else stacks)

@@ -1,0 +1,78 @@
+"""One job as BullMQ hands it to a worker, read from the fields of its hash."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from bullmq.job import optsDecodeMap
+
+from bullflow.engine.envelope import Envelope, unseal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A job that this worker holds the lock of."""
+
+    job_id: str
+    token: str
+    name: str
+    queue_name: str
+    data: Any
+    opts: Mapping[str, Any]
+    envelope: Envelope
+    attempts_made: int
+    attempts_started: int
+    timestamp: int
+    stacks: Sequence[str] = ()
+    deferred_failure: str | None = None
+    """BullMQ wants this job to fail without being run: a child of it has failed."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """Return values of its children by their BullMQ ids."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why children failed whose failure is to be ignored, by their BullMQ ids."""
+
+    @property
+    def attempts(self) -> int:
+        return int(self.opts.get("attempts") or 1)
+
+
+def read_delivery(queue_name: str, job_id: str, token: str, fields: Mapping[str, str]) -> Delivery:
+    """The delivery that a job's hash describes. Fields that are not JSON are taken as text."""
+    opts = _options(_parsed(fields.get("opts"), {}))
+    return Delivery(
+        job_id=job_id,
+        token=token,
+        name=fields.get("name", ""),
+        queue_name=queue_name,
+        data=_parsed(fields.get("data"), {}),
+        opts=opts,
+        envelope=unseal(opts),
+        attempts_made=int(fields.get("atm") or 0),
+        attempts_started=int(fields.get("ats") or 1),
+        timestamp=int(fields.get("timestamp") or 0),
+        stacks=_stacks(_parsed(fields.get("stacktrace"), [])),
+        deferred_failure=fields.get("defa") or None,
+    )
+
+
+def pairs(flat: Any) -> dict[str, str]:
+    """Fields and values as Lua returns them: in turns, or a mapping already."""
+    return dict(flat) if isinstance(flat, Mapping) else dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _options(opts: Any) -> Mapping[str, Any]:
+    return {optsDecodeMap.get(key, key): value for key, value in opts.items()} if isinstance(opts, Mapping) else {}
+
+
+def _stacks(stacks: Any) -> Sequence[str]:
+    return [str(stack) for stack in stacks] if isinstance(stacks, list) else []
+
+
+def _parsed(text: str | None, default: Any) -> Any:
+    if not text:
+        return default
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,67 @@
+"""What bullflow tells its own worker about a job: one key in the job's BullMQ options, with a version.
+
+    {"bullflow": {"v": 1, "flow": "<flow id>", "id": "<job id>", "children": {"<name>": ["<BullMQ id>", …]}}}
+
+Other workers carry it along and need not know it. `children` is there so that a parent finds its
+children's values by name even when the children's own jobs are no longer in the engine.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bullflow.flow.plan import Branch
+
+VERSION = 1
+KEY = "bullflow"
+
+# Ours alone; BullMQ does not know them, so they travel in the envelope.
+_OWN_OPTIONS = ("timeout",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """The envelope as a worker reads it; empty for a job that bullflow did not make."""
+
+    flow_id: str | None = None
+    id: str | None = None
+    timeout_ms: int | None = None
+    children: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def seal(branch: Branch, keep_seconds: int) -> dict[str, Any]:
+    """The BullMQ options of a job: what was asked for, its fixed id, how long to keep it, and the envelope."""
+    job = branch.job
+    keep = {"age": keep_seconds}
+    asked = {name: value for name, value in job.opts.items() if name not in _OWN_OPTIONS}
+    own = {name: job.opts[name] for name in _OWN_OPTIONS if name in job.opts}
+    return {
+        "removeOnComplete": keep,
+        "removeOnFail": keep,
+        "timestamp": job.created_at,
+        **asked,
+        "jobId": job.job_id,
+        KEY: {"v": VERSION, "flow": job.flow_id, "id": job.id, **own, **_children(branch)},
+    }
+
+
+def _children(branch: Branch) -> dict[str, Any]:
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for child in (*(below.job for below in branch.children), *branch.ended):
+        names[child.name].append(child.job_id)
+    return {"children": dict(names)} if names else {}
+
+
+def unseal(opts: Mapping[str, Any]) -> Envelope:
+    """The envelope of a job that a worker has received; whatever cannot be read is left out."""
+    own = opts.get(KEY)
+    if not isinstance(own, Mapping) or own.get("v") != VERSION:
+        return Envelope()
+    timeout, children = own.get("timeout"), own.get("children")
+    return Envelope(
+        flow_id=own.get("flow"),
+        id=own.get("id"),
+        timeout_ms=timeout if isinstance(timeout, int) else None,
+        children={name: tuple(ids) for name, ids in children.items()} if isinstance(children, Mapping) else {},
+    )

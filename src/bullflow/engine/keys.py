@@ -1,0 +1,31 @@
+"""The names of keys: BullMQ's as BullMQ makes them, and the few of our own."""
+
+import re
+
+OURS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,8}")
+"""A BullMQ job id that bullflow made: a UUID and the number of the run."""
+
+
+def queue_key(prefix: str, queue_name: str, part: str) -> str:
+    """A key of a queue: `bull:flowQueue:events`; with a job's id as `part`, the job's own key."""
+    return f"{prefix}:{queue_name}:{part}"
+
+
+def job_of(job_key: str) -> str:
+    """The BullMQ id at the end of a job's key."""
+    return job_key.rpartition(":")[2]
+
+
+def bell_stream(prefix: str) -> str:
+    """Rung when a queue is used for the first time, so that the recorder reads its stream at once."""
+    return f"bullflow:{prefix}:bell"
+
+
+def news_channel(prefix: str) -> str:
+    """Where the recorder tells which flows have new log entries."""
+    return f"bullflow:{prefix}:news"
+
+
+def work_channel(prefix: str) -> str:
+    """Where an api process tells the dispatcher that there is a flow to dispatch."""
+    return f"bullflow:{prefix}:work"

@@ -1,0 +1,103 @@
+"""Puts flows into BullMQ, each tree in one MULTI with all that belongs to it.
+
+BullMQ's own `FlowProducer` builds the jobs and their commands. We add, in the same transaction,
+what it has no word for: values of children that have ended in an earlier run, laid where BullMQ
+itself would have put them, and a longer event stream for each queue. Job ids are fixed, so adding
+a tree a second time adds nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from bullmq import FlowProducer
+from redis.asyncio import Redis
+
+from bullflow.engine.connection import away
+from bullflow.engine.envelope import seal
+from bullflow.engine.keys import bell_stream, queue_key
+from bullflow.flow.plan import Branch, StoredJob
+from bullflow.flow.states import JobStatus
+
+
+class Producer:
+    """Adds the unfinished parts of flows. One transaction holds whole trees, about `batch` jobs in all."""
+
+    def __init__(self, client: Redis, prefix: str, *, keep: timedelta, stream_length: int, batch: int = 1_000) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._keep_seconds = round(keep.total_seconds())
+        self._stream_length = stream_length
+        self._batch = batch
+        self._flows = FlowProducer(opts={"connection": client, "prefix": prefix})
+        self._queues: set[str] = set()
+
+    async def add(self, branches: Sequence[Branch]) -> None:
+        """Add these trees; raises EngineAway, and then none, some or all of them may be in the engine."""
+        async with away():
+            for group in _groups(branches, self._batch):
+                await self._add(group)
+
+    async def _add(self, branches: Sequence[Branch]) -> None:
+        entries: list[dict[str, Any]] = []
+        await self._flows.addNodes([self._node(branch) for branch in branches], entries)
+        queues = {job.queue_name for branch in branches for job in _jobs(branch)}
+        async with self._client.pipeline(transaction=True) as pipe:
+            for queue in queues:
+                pipe.hset(queue_key(self._prefix, queue, "meta"), "opts.maxLenEvents", str(self._stream_length))
+            for entry in entries:
+                job = entry["job"]
+                scripts = job.queue.backend.scripts
+                await (scripts.addParentJob(job, pipe) if entry["is_parent"] else scripts.addJob(job, pipe))
+            for branch in branches:
+                self._leave_values(pipe, branch)
+            if not queues <= self._queues:
+                pipe.xadd(bell_stream(self._prefix), {"queues": str(len(queues))}, maxlen=100)
+            await pipe.execute()
+        self._queues |= queues
+
+    def _node(self, branch: Branch) -> dict[str, Any]:
+        job = branch.job
+        return {
+            "name": job.name,
+            "queueName": job.queue_name,
+            "data": orjson.loads(job.data.text),
+            "opts": seal(branch, self._keep_seconds),
+            "children": [self._node(child) for child in branch.children],
+        }
+
+    def _leave_values(self, pipe: Any, branch: Branch) -> None:
+        """Give a parent what its ended children have left, for it will not hear of them again."""
+        parent_key = self._job_key(branch.job)
+        for child in branch.ended:
+            if child.status is JobStatus.COMPLETED and child.result is not None:
+                pipe.hset(f"{parent_key}:processed", self._job_key(child), child.result.text)
+            elif child.opts.get("ignoreDependencyOnFailure") or child.opts.get("continueParentOnFailure"):
+                reason = (child.error or {}).get("message", "")
+                pipe.hset(f"{parent_key}:failed", self._job_key(child), reason)
+        for below in branch.children:
+            self._leave_values(pipe, below)
+
+    def _job_key(self, job: StoredJob) -> str:
+        return queue_key(self._prefix, job.queue_name, job.job_id)
+
+
+def _jobs(branch: Branch) -> Iterator[StoredJob]:
+    yield branch.job
+    for child in branch.children:
+        yield from _jobs(child)
+
+
+def _groups(branches: Iterable[Branch], size: int) -> Iterator[list[Branch]]:
+    """Whole trees together until they have `size` jobs."""
+    group: list[Branch] = []
+    jobs = 0
+    for branch in branches:
+        if group and jobs + branch.size > size:
+            yield group
+            group, jobs = [], 0
+        group.append(branch)
+        jobs += branch.size
+    if group:
+        yield group

@@ -1,0 +1,211 @@
+"""What a worker may do with one queue: take jobs, keep them, end them. All through BullMQ's scripts.
+
+The arguments are those that BullMQ's own workers send (`src/classes/scripts.ts` of BullMQ 6 and
+`bullmq/scripts.py` 3.4), so workers of both kinds can share a queue.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgpack
+import orjson
+
+from bullflow.clock import now_ms
+from bullflow.engine.delivery import Delivery, pairs, read_delivery
+from bullflow.engine.keys import job_of, queue_key
+from bullflow.engine.pipe import Pipe
+from bullflow.errors import UnrecoverableError
+
+_MOVE_KEYS = (
+    "wait",
+    "active",
+    "prioritized",
+    "events",
+    "stalled",
+    "limiter",
+    "delayed",
+    "paused",
+    "meta",
+    "pc",
+)
+_CHILDREN = {-4: "it has children that have not ended", -9: "a child of it has failed"}
+_GONE = {-1: "the job is gone", -2: "its lock is gone", -3: "it is not active", -6: "another worker holds its lock"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """What taking a job gave: a job, or how long to wait for one."""
+
+    delivery: Delivery | None = None
+    limited_for: int = 0
+    """Milliseconds until the queue's rate limit lets go."""
+    delayed_until: int = 0
+    """The instant at which the next delayed job is due."""
+
+
+class LockLost(Exception):
+    """The job is no longer this worker's; whoever has it now will end it."""
+
+
+class Queue:
+    """One queue, seen by one worker. `worker` is shown as the job's `processedBy`."""
+
+    def __init__(self, pipe: Pipe, prefix: str, name: str, *, worker: str, lock_ms: int) -> None:
+        self.name = name
+        self._pipe = pipe
+        self._prefix = prefix
+        self._worker = worker
+        self._lock_ms = lock_ms
+        self._base = queue_key(prefix, name, "")
+        self._move_keys = [self._key(part) for part in _MOVE_KEYS]
+
+    def _key(self, part: str) -> str:
+        return f"{self._base}{part}"
+
+    async def take(self, token: str) -> Next:
+        """The next job, locked with `token`."""
+        options = {"token": token, "lockDuration": self._lock_ms, "name": self._worker}
+        answer = await self._pipe.script(
+            "moveToActive", [*self._move_keys, self._key("marker")], [self._base, now_ms(), msgpack.packb(options)]
+        )
+        return self._next(answer, token)
+
+    async def with_children(self, delivery: Delivery) -> Delivery:
+        """The delivery with what its children have left for it."""
+        if not delivery.envelope.children:
+            return delivery
+        own = self._key(delivery.job_id)
+        processed = pairs(await self._pipe.call("HGETALL", f"{own}:processed"))
+        failed = pairs(await self._pipe.call("HGETALL", f"{own}:failed"))
+        return replace(
+            delivery,
+            values={job_of(key): _value(text) for key, text in processed.items()},
+            failures={job_of(key): reason for key, reason in failed.items()},
+        )
+
+    async def complete(self, delivery: Delivery, result: str, *, fetch_next: bool) -> Next:
+        """End a job with its result as JSON, and take the next one in the same step if asked to."""
+        return await self._finish(delivery, "completed", "returnvalue", result, fetch_next)
+
+    async def fail(self, delivery: Delivery, reason: str, stacks: Sequence[str], *, fetch_next: bool) -> Next:
+        """End a job for good with the reason of its failure."""
+        fields = {"failedReason": reason, "stacktrace": orjson.dumps(stacks).decode()}
+        return await self._finish(delivery, "failed", "failedReason", reason, fetch_next, fields)
+
+    async def _finish(
+        self,
+        delivery: Delivery,
+        target: str,
+        field: str,
+        value: str,
+        fetch_next: bool,
+        fields: Mapping[str, str] | None = None,
+    ) -> Next:
+        opts = delivery.opts
+        # The next job, if one is fetched, is locked with the same token.
+        packed = msgpack.packb(
+            {
+                "token": delivery.token,
+                "keepJobs": _keep(opts.get("removeOnComplete" if target == "completed" else "removeOnFail")),
+                "lockDuration": self._lock_ms,
+                "attempts": delivery.attempts,
+                "attemptsMade": delivery.attempts_made,
+                "maxMetricsSize": "",
+                "fpof": bool(opts.get("failParentOnFailure")),
+                "cpof": bool(opts.get("continueParentOnFailure")),
+                "idof": bool(opts.get("ignoreDependencyOnFailure")),
+                "rdof": bool(opts.get("removeDependencyOnFailure")),
+                "name": self._worker,
+            }
+        )
+        keys = [
+            *self._move_keys,
+            self._key(target),
+            self._key(delivery.job_id),
+            self._key(f"metrics:{target}"),
+            self._key("marker"),
+        ]
+        args = [delivery.job_id, now_ms(), field, value, target, "1" if fetch_next else "", self._base, packed]
+        if fields:
+            args.append(msgpack.packb(_flat(fields)))
+        answer = _owned(delivery, await self._pipe.script("moveToFinished", keys, args))
+        return self._next(answer, delivery.token)
+
+    async def retry_now(self, delivery: Delivery, reason: str, stacks: Sequence[str]) -> None:
+        """Put a job whose attempt failed back into the queue."""
+        keys = [self._key(part) for part in ("active", "wait", "paused", delivery.job_id, "meta", "events")]
+        keys += [self._key(part) for part in ("delayed", "prioritized", "pc", "marker", "stalled")]
+        push = "RPUSH" if delivery.opts.get("lifo") else "LPUSH"
+        fields = msgpack.packb(_flat({"failedReason": reason, "stacktrace": orjson.dumps(stacks).decode()}))
+        args = [self._base, now_ms(), push, delivery.job_id, delivery.token, fields]
+        _owned(delivery, await self._pipe.script("retryJob", keys, args))
+
+    async def retry_later(self, delivery: Delivery, reason: str, stacks: Sequence[str], delay_ms: int) -> None:
+        """Put a job whose attempt failed back into the queue after a pause."""
+        keys = [self._key(part) for part in ("marker", "active", "prioritized", "delayed", delivery.job_id)]
+        keys += [self._key(part) for part in ("events", "meta", "stalled", "wait", "limiter", "pc")]
+        fields = msgpack.packb(_flat({"failedReason": reason, "stacktrace": orjson.dumps(stacks).decode()}))
+        args = [self._base, str(now_ms()), delivery.job_id, delivery.token, delay_ms, "0", fields, "0"]
+        _owned(delivery, await self._pipe.script("moveToDelayed", keys, args))
+
+    async def extend_locks(self, held: Mapping[str, str]) -> list[str]:
+        """Renew the locks of these jobs (ids with tokens); returns those that were lost."""
+        args = [self._base, msgpack.packb(list(held.values())), msgpack.packb(list(held)), self._lock_ms]
+        lost = await self._pipe.script("extendLocks", [self._key("stalled")], args)
+        return list(lost or ())
+
+    async def rescue_stalled(self, max_stalled: int, every_ms: int) -> list[str]:
+        """Put jobs back whose workers have died; the script itself sees to it that one worker does it."""
+        keys = [self._key(part) for part in ("stalled", "wait", "active", "stalled-check", "meta", "paused")]
+        keys += [self._key(part) for part in ("marker", "events", "repeat")]
+        stalled = await self._pipe.script("moveStalledJobsToWait", keys, [max_stalled, self._base, now_ms(), every_ms])
+        return list(stalled or ())
+
+    async def progress(self, job_id: str, value: str) -> None:
+        """Report progress, as JSON."""
+        keys = [self._key(part) for part in (job_id, "events", "meta")]
+        await self._pipe.script("updateProgress", keys, [job_id, value])
+
+    async def log(self, job_id: str, line: str, keep: int) -> None:
+        """Add a line to the job's log, of which the last `keep` lines stay."""
+        key = self._key(f"{job_id}:logs")
+        await self._pipe.call("RPUSH", key, line)
+        await self._pipe.call("LTRIM", key, -keep, -1)
+
+    def _next(self, answer: Any, token: str) -> Next:
+        if not isinstance(answer, list | tuple) or len(answer) < 2:
+            return Next()
+        fields, job_id, limited_for, delayed_until = (*answer, 0, 0)[:4]
+        if not fields:
+            return Next(limited_for=int(limited_for or 0), delayed_until=int(float(delayed_until or 0)))
+        return Next(delivery=read_delivery(self.name, str(job_id), token, pairs(fields)))
+
+
+def _owned(delivery: Delivery, answer: Any) -> Any:
+    """The answer, unless BullMQ refused: then LockLost, or UnrecoverableError where the children forbid the end."""
+    if isinstance(answer, int) and answer in _CHILDREN:
+        raise UnrecoverableError(f"Cannot complete job {delivery.job_id}: {_CHILDREN[answer]}")
+    if isinstance(answer, int) and answer < 0:
+        raise LockLost(f"{delivery.job_id}: {_GONE.get(answer, f'BullMQ refused with {answer}')}")
+    return answer
+
+
+def _keep(option: Any) -> dict[str, Any]:
+    """BullMQ's `removeOnComplete` and `removeOnFail` in the form that its script wants."""
+    if isinstance(option, Mapping):
+        return dict(option)
+    if isinstance(option, bool) or option is None:
+        return {"count": 0 if option else -1}
+    return {"count": int(option)}
+
+
+def _value(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _flat(fields: Mapping[str, str]) -> list[str]:
+    return [part for pair in fields.items() for part in pair]

@@ -1,0 +1,137 @@
+"""Reads what happened from the event streams of all queues, with one blocking command.
+
+XREAD gives at most `count` entries of each stream. A stream that gave that many may hold more, so
+another queue's news from after that moment would overtake it (a parent's end before its child's).
+Each batch therefore ends at the earliest such moment, and the rest is read again with the next one.
+
+BullMQ's `QueueEvents` for Python is not used: it stops at its first error and wants a connection a queue.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from bullflow.engine.connection import away
+from bullflow.engine.keys import OURS, bell_stream, queue_key
+from bullflow.flow.facts import Fact, FactId, FactKind, Json
+
+RawEntry = tuple[str, Mapping[str, str]]
+
+_KINDS = {kind.value: kind for kind in FactKind}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Facts about our jobs, and how far each queue's stream has been read."""
+
+    facts: tuple[tuple[str, Fact], ...]
+    """With the name of the queue that each was read from."""
+    read: Mapping[str, FactId]
+    new_queues: bool
+    """The bell has rung: there may be queues that were not listened to."""
+
+
+class EventStreams:
+    """The event streams of all queues under one prefix."""
+
+    def __init__(self, client: Redis, prefix: str, *, count: int = 2_000) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._count = count
+        self._bell = bell_stream(prefix)
+        self._bell_at: str | None = None
+
+    async def read(self, after: Mapping[str, FactId], block: timedelta) -> Batch:
+        """The next entries behind these positions; waits up to `block` for the first one."""
+        queues = {queue_key(self._prefix, queue, "events"): queue for queue in after}
+        streams = {key: str(after[queue]) for key, queue in queues.items()}
+        async with away():
+            streams[self._bell] = await self._bell_position()
+            answer = await self._client.xread(streams, count=self._count, block=_milliseconds(block))
+        found = dict(answer.items() if isinstance(answer, dict) else answer or ())
+        bell = _entries(found.pop(self._bell, None))
+        if bell:
+            self._bell_at = bell[-1][0]
+        entries = {queues[key]: _entries(raw) for key, raw in found.items()}
+        return _batch(until_horizon(entries, self._count), new_queues=bool(bell))
+
+    async def _bell_position(self) -> str:
+        if self._bell_at is None:
+            newest = await self._client.xrevrange(self._bell, count=1)
+            self._bell_at = newest[0][0] if newest else "0-0"
+        return self._bell_at
+
+
+def until_horizon(
+    entries: Mapping[str, Sequence[RawEntry]], count: int
+) -> dict[str, Sequence[tuple[FactId, Mapping[str, str]]]]:
+    """The entries of each stream up to the moment until which all streams are known."""
+    known = {queue: [(FactId.parse(key), fields) for key, fields in raw] for queue, raw in entries.items()}
+    full = [raw[-1][0] for raw in known.values() if len(raw) >= count]
+    if not full:
+        return dict(known)
+    horizon = min(full).ms
+    cut = {queue: [entry for entry in raw if entry[0].ms < horizon] for queue, raw in known.items()}
+    if any(cut.values()):
+        return {queue: raw for queue, raw in cut.items() if raw}
+    # More than `count` entries in one millisecond: nothing can be held back, so go on with what there is.
+    return {queue: [entry for entry in raw if entry[0].ms <= horizon] for queue, raw in known.items()}
+
+
+def _batch(entries: Mapping[str, Sequence[tuple[FactId, Mapping[str, str]]]], *, new_queues: bool) -> Batch:
+    facts = ((queue, _fact(key, fields)) for queue, raw in entries.items() for key, fields in raw if _is_ours(fields))
+    return Batch(
+        facts=tuple((queue, fact) for queue, fact in facts if fact is not None),
+        read={queue: raw[-1][0] for queue, raw in entries.items() if raw},
+        new_queues=new_queues,
+    )
+
+
+def _entries(raw: Any) -> list[RawEntry]:
+    """redis-py wraps the entries of a stream once more under RESP3."""
+    if not raw:
+        return []
+    return raw[0] if isinstance(raw[0], list) else list(raw)
+
+
+def _is_ours(fields: Mapping[str, str]) -> bool:
+    return OURS.fullmatch(fields.get("jobId", "")) is not None
+
+
+def _fact(key: FactId, fields: Mapping[str, str]) -> Fact | None:
+    kind = _KINDS.get(fields.get("event", ""))
+    if kind is None:
+        return None
+    return Fact(
+        id=key,
+        kind=kind,
+        job_id=fields["jobId"],
+        result=_json(fields.get("returnvalue")),
+        reason=fields.get("failedReason"),
+        progress=_json(fields.get("data")),
+        until=_integer(fields.get("delay")),
+        after_attempt=fields.get("prev") == "active",
+    )
+
+
+def _json(text: str | None) -> Json | None:
+    """What a worker has written, as JSON that is certain to be JSON: anything else becomes a string."""
+    if text is None:
+        return None
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return Json(orjson.dumps(text).decode()) if text else Json("null")
+    return Json(text)
+
+
+def _integer(text: str | None) -> int | None:
+    return int(float(text)) if text and text.replace(".", "", 1).isdigit() else None
+
+
+def _milliseconds(block: timedelta) -> int:
+    return max(1, round(block.total_seconds() * 1000))

@@ -1,0 +1,75 @@
+"""A job as its handler sees it."""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine, Generator
+from typing import Any, Protocol
+
+import orjson
+
+from bullflow.engine.delivery import Delivery
+from bullflow.worker.children import Children
+from bullflow.worker.signal import AbortSignal
+
+KEPT_LOG_LINES = 1_000
+
+
+class Reports(Protocol):
+    """Where a running job's progress and log lines go."""
+
+    async def progress(self, job_id: str, value: str) -> None: ...
+
+    async def log(self, job_id: str, line: str, keep: int) -> None: ...
+
+
+class Job:
+    """One run of one attempt of a job.
+
+    `progress` and `log` may be called from both kinds of handlers: awaited in a coroutine, or simply
+    called in a plain function, where they return when it is done.
+    """
+
+    def __init__(self, delivery: Delivery, reports: Reports, signal: AbortSignal) -> None:
+        envelope = delivery.envelope
+        self.name = delivery.name
+        self.data: Any = delivery.data
+        self.queue_name = delivery.queue_name
+        self.job_id = delivery.job_id
+        """The BullMQ id of this run."""
+        self.id = envelope.id or delivery.job_id
+        self.flow_id = envelope.flow_id
+        """None for a job that was not made by bullflow."""
+        self.attempt = delivery.attempts_made + 1
+        """1 for the first attempt."""
+        self.children = Children(envelope.children, delivery.values, delivery.failures)
+        self.signal = signal
+        self._reports = reports
+        self._keep_logs = delivery.opts.get("keepLogs") or KEPT_LOG_LINES
+        self._loop = asyncio.get_running_loop()
+
+    def progress(self, value: Any) -> Awaitable[None]:
+        """Report how far the job is: a number of percent, or any JSON."""
+        return self._report(self._reports.progress(self.job_id, orjson.dumps(value).decode()))
+
+    def log(self, line: str) -> Awaitable[None]:
+        """Add a line to the job's log."""
+        return self._report(self._reports.log(self.job_id, str(line), self._keep_logs))
+
+    def _report(self, report: Coroutine[Any, Any, None]) -> Awaitable[None]:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            # A plain function in its thread: the loop does it while the thread waits.
+            asyncio.run_coroutine_threadsafe(report, self._loop).result()
+            return _Done()
+        return asyncio.ensure_future(report)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.name} {self.job_id} attempt {self.attempt}>"
+
+
+class _Done:
+    """An awaitable of something that has been done."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield

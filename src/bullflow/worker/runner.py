@@ -1,0 +1,126 @@
+"""Runs one job with its handler and says how it went. Whatever a handler does, `run` does not raise."""
+
+import asyncio
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from bullflow.engine.consumer import Completed, Failed, Outcome
+from bullflow.engine.delivery import Delivery
+from bullflow.engine.queue import Queue
+from bullflow.errors import JobFailure, JobTimedOut, ResultNotJson, UnrecoverableError
+from bullflow.worker.job import Job
+from bullflow.worker.registry import Registry, Task
+from bullflow.worker.signal import AbortSignal, Reason
+
+GRACE = timedelta(seconds=5)
+"""How long a handler may take to end after it was cancelled."""
+LONGEST_REASON = 10_000
+LONGEST_STACK = 50_000
+
+
+class Runner:
+    """The jobs that run in this process for one worker."""
+
+    def __init__(self, registry: Registry, threads: int, log: FilteringBoundLogger) -> None:
+        self._registry = registry
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bullflow-job")
+        self._log = log
+        self._signals: dict[str, AbortSignal] = {}
+
+    async def run(self, delivery: Delivery, queue: Queue) -> Outcome:
+        """Run the handler of this job's name."""
+        signal = self._signals[delivery.job_id] = AbortSignal()
+        structlog.contextvars.bind_contextvars(job_id=delivery.job_id, job=delivery.name)
+        try:
+            return await self._run(delivery, queue, signal)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            return self._failed(error)
+        finally:
+            del self._signals[delivery.job_id]
+
+    async def _run(self, delivery: Delivery, queue: Queue, signal: AbortSignal) -> Outcome:
+        task = self._registry.find(delivery.name)
+        job = Job(delivery, queue, signal)
+        result = await self._within(_time_limit(delivery, task), self._start(task, job), signal)
+        return Completed(result=_as_json(delivery.name, result))
+
+    def _start(self, task: Task, job: Job) -> "asyncio.Future[Any]":
+        if task.is_async:
+            return asyncio.ensure_future(task.handler(job))
+        return asyncio.get_running_loop().run_in_executor(self._threads, task.handler, job)
+
+    async def _within(self, limit: timedelta | None, running: "asyncio.Future[Any]", signal: AbortSignal) -> Any:
+        """The handler's return value; raises JobTimedOut after `limit`, whatever the handler makes of it."""
+        try:
+            done, _ = await asyncio.wait({running}, timeout=None if limit is None else limit.total_seconds())
+            if not done and limit is not None:
+                signal.abort("timed out")
+                await self._cancel(running)
+                raise JobTimedOut(limit.total_seconds())
+            return running.result()
+        except asyncio.CancelledError:
+            if not running.done():
+                await self._cancel(running)
+            elif running.cancelled():
+                raise JobFailure("the handler was cancelled") from None
+            raise
+
+    async def _cancel(self, running: "asyncio.Future[Any]") -> None:
+        running.cancel()
+        await asyncio.wait({running}, timeout=GRACE.total_seconds())
+        if not running.done():
+            self._log.warning("worker.handler_ignores_cancellation")
+
+    def _failed(self, error: BaseException) -> Failed:
+        known = isinstance(error, JobFailure)
+        if not known:
+            self._log.info("worker.attempt_failed", error=_reason(error))
+        return Failed(
+            reason=_reason(error),
+            stack=None if known else _stack(error),
+            final=isinstance(error, UnrecoverableError),
+        )
+
+    def lost(self, job_id: str) -> None:
+        """The job's lock is gone: another worker may have it, and what this one returns will be ignored."""
+        self._log.warning("worker.lock_lost", job_id=job_id)
+        self.abort("lock lost", job_id)
+
+    def abort(self, reason: Reason, job_id: str | None = None) -> None:
+        """Tell one running job, or all, to stop."""
+        for key, signal in self._signals.items():
+            if job_id in (None, key):
+                signal.abort(reason)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _time_limit(delivery: Delivery, task: Task) -> timedelta | None:
+    """The job's own limit, or else its handler's."""
+    if delivery.envelope.timeout_ms is not None:
+        return timedelta(milliseconds=delivery.envelope.timeout_ms)
+    return task.timeout
+
+
+def _as_json(name: str, result: Any) -> str:
+    try:
+        return orjson.dumps(result).decode()
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise ResultNotJson(name, str(error)) from None
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error) or type(error).__name__)[:LONGEST_REASON]
+
+
+def _stack(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-LONGEST_STACK:]

@@ -1,0 +1,125 @@
+"""A worker: handlers for one queue, run in any process that can reach the engine."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+from uuid import uuid4
+
+from bullflow import telemetry
+from bullflow.engine.address import engine_url
+from bullflow.engine.consumer import Consumer, ConsumerOptions
+from bullflow.settings import Settings, load
+from bullflow.worker.registry import Handler, Registry, Task
+from bullflow.worker.runner import GRACE, Runner
+
+H = TypeVar("H", bound=Handler)
+
+
+class Worker:
+    """Takes jobs of one queue and runs the handler of each job's name.
+
+    `concurrency` is how many jobs run at once in this process. `lock` is how long a job may stay
+    without a sign of life from its worker, and `stalled_check` how often the workers look for such
+    jobs; one that has been found `max_stalled` times and is found again fails.
+    """
+
+    def __init__(
+        self,
+        queue_name: str,
+        *,
+        concurrency: int = 1,
+        lock: timedelta = timedelta(seconds=30),
+        stalled_check: timedelta = timedelta(seconds=30),
+        max_stalled: int = 3,
+    ) -> None:
+        self.queue_name = queue_name
+        self.concurrency = concurrency
+        self._lock = lock
+        self._stalled_check = stalled_check
+        self._max_stalled = max_stalled
+        self._registry = Registry()
+
+    def task(self, name: str, *, timeout: float | None = None) -> Callable[[H], H]:
+        """Make a function the handler of a job name. `timeout` is seconds for one attempt."""
+
+        def register(handler: H) -> H:
+            limit = None if timeout is None else timedelta(seconds=timeout)
+            self._registry.add(Task(name=name, handler=handler, timeout=limit))
+            return handler
+
+        return register
+
+    @property
+    def names(self) -> list[str]:
+        """The job names that have handlers."""
+        return self._registry.names
+
+    async def run(self, settings: Settings | None = None, *, stop: asyncio.Event | None = None) -> None:
+        """Work until `stop` is set, then let running jobs finish within the settings' `stop_timeout`."""
+        settings = settings or load()
+        stop = stop or asyncio.Event()
+        log = telemetry.logger("worker").bind(queue=self.queue_name)
+        concurrency = settings.concurrency or self.concurrency
+        runner = Runner(self._registry, concurrency, log)
+        consumer = Consumer(
+            engine_url(settings),
+            settings.prefix,
+            self.queue_name,
+            worker_id=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
+            running=runner,
+            options=ConsumerOptions(
+                concurrency=concurrency,
+                lock=self._lock,
+                stalled_check=self._stalled_check,
+                max_stalled=self._max_stalled,
+            ),
+            log=log,
+        )
+        working = asyncio.create_task(consumer.run())
+        log.info("worker.started", names=self.names, concurrency=concurrency)
+        try:
+            await _until_set_or_done(stop, working)
+            consumer.stop()
+            log.info("worker.stopping", running=consumer.busy)
+            await _finish(working, runner, settings.stop_timeout)
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            runner.close()
+            log.info("worker.stopped")
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.queue_name} {self.names}>"
+
+
+async def run_workers(workers: Sequence[Worker], settings: Settings) -> None:
+    """Run workers in this process until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with asyncio.TaskGroup() as tasks:
+        for worker in workers:
+            tasks.create_task(worker.run(settings, stop=stop))
+
+
+async def _until_set_or_done(stop: asyncio.Event, working: "asyncio.Task[None]") -> None:
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+
+
+async def _finish(working: "asyncio.Task[None]", runner: Runner, limit: timedelta) -> None:
+    """Wait for running jobs; those that take too long are told to stop, and then left to others."""
+    done, _ = await asyncio.wait({working}, timeout=limit.total_seconds())
+    if not done:
+        runner.abort("shutting down")
+        done, _ = await asyncio.wait({working}, timeout=GRACE.total_seconds())
+    if done:
+        await working

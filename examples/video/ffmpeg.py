@@ -52,7 +52,7 @@ class Media:
 
 def executable() -> str:
     """The path of ffmpeg."""
-    return str(imageio_ffmpeg.get_ffmpeg_exe())  # type: ignore[attr-defined, no-untyped-call]
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 async def probe(path: Path) -> Media:

@@ -106,7 +106,7 @@ class Consumer:
         self._slots: set[asyncio.Task[None]] = set()
         self._held: dict[str, str] = {}
         self._tokens = 0
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._waiting: asyncio.Task[int] | None = None
 
     async def run(self) -> None:
@@ -129,7 +129,7 @@ class Consumer:
 
     def stop(self) -> None:
         """Take no further job."""
-        self._stopping = True
+        self._stopping.set()
         self._slot_freed.set()
         if self._waiting is not None:
             self._waiting.cancel()
@@ -141,7 +141,7 @@ class Consumer:
 
     async def _fetch_all(self) -> None:
         pauses, burst = Pauses(), 1
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 await self._until_slot_free()
                 wanted = min(burst, self._free)
@@ -149,19 +149,19 @@ class Consumer:
                 pauses.reset()
                 taken = sum(self._start(answer) for answer in found)
                 burst = min(burst * 2, _LARGEST_BURST) if taken == wanted else 1
-                if taken < wanted and not self._stopping:
+                if taken < wanted and not self._stopping.is_set():
                     await self._wait_for_work(found[-1])
             except EngineAway as error:
                 self._log.warning("worker.engine_away", error=error.reason)
                 await pauses.rest()
 
     async def _until_slot_free(self) -> None:
-        while not self._free and not self._stopping:
+        while not self._free and not self._stopping.is_set():
             self._slot_freed.clear()
             await self._slot_freed.wait()
 
     async def _take(self, count: int) -> list[Next]:
-        if self._stopping:
+        if self._stopping.is_set():
             return []
         return await asyncio.gather(*(self.queue.take(self._token()) for _ in range(count)))
 
@@ -193,12 +193,12 @@ class Consumer:
         wait = IDLE_WAIT.total_seconds()
         if last.delayed_until:
             wait = min((last.delayed_until - now_ms()) / 1000, LONGEST_WAIT.total_seconds())
-        while wait > 0 and not self._stopping:
+        while wait > 0 and not self._stopping.is_set():
             self._waiting = asyncio.create_task(self._marked(max(wait, 0.001)))
             try:
                 due = await self._waiting
             except asyncio.CancelledError:
-                if not self._stopping:
+                if not self._stopping.is_set():
                     raise
                 return
             finally:
@@ -235,7 +235,7 @@ class Consumer:
         return answer.delivery if answer else None
 
     async def _end(self, delivery: Delivery, outcome: Outcome) -> Next:
-        fetch_next = not self._stopping
+        fetch_next = not self._stopping.is_set()
         if isinstance(outcome, Completed):
             return await self.queue.complete(delivery, outcome.result, fetch_next=fetch_next)
         stacks = _stacks(delivery, outcome)

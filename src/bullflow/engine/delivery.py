@@ -62,7 +62,7 @@ def pairs(flat: Any) -> dict[str, str]:
 
 
 def _options(opts: Any) -> Mapping[str, Any]:
-    return {optsDecodeMap.get(key, key): value for key, value in opts.items()} if isinstance(opts, Mapping) else {}
+    return {str(optsDecodeMap.get(key, key)): value for key, value in opts.items()} if isinstance(opts, Mapping) else {}
 
 
 def _stacks(stacks: Any) -> Sequence[str]:

@@ -125,7 +125,10 @@ class _Folding:
         if job.is_root and fact.kind in (FactKind.ADDED, FactKind.DUPLICATED) and flow.dispatch_due:
             flow.dispatch_due = False
             self._write(flow, fact.at, LogEvent.FLOW_DISPATCHED)
-        after = replace(_after(job, fact), last_fact=fact.id, updated_at=fact.at)
+        after = _after(job, fact)
+        if after is job:
+            return
+        after = replace(after, last_fact=fact.id, updated_at=fact.at)
         self.jobs[fact.job_id] = after
         if fact.kind is FactKind.PROGRESS and after.progress is not job.progress:
             self._progressed.add(fact.job_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bullflow.flow.facts import FactId, Json
@@ -239,27 +239,41 @@ async def to_dispatch(connection: AsyncConnection, skip: Sequence[str], limit: i
     return list(rows)
 
 
-async def jobs_to_dispatch(connection: AsyncConnection, flow_id: str) -> list[StoredJob]:
-    """All jobs of a flow in tree order."""
+async def sizes(connection: AsyncConnection, flow_ids: Sequence[str]) -> dict[str, int]:
+    """How many jobs those of these flows have that are due for dispatch, oldest flow first."""
+    total = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
     rows = await connection.execute(
-        select(
-            FlowJob.id,
-            FlowJob.job_id,
-            FlowJob.flow_id,
-            FlowJob.parent_id,
-            FlowJob.name,
-            FlowJob.queue_name,
-            FlowJob.data,
-            FlowJob.opts,
-            FlowJob.status,
-            FlowJob.created_at,
-            FlowJob.result,
-            FlowJob.error,
-        )
-        .where(FlowJob.flow_id == flow_id)
-        .order_by(FlowJob.position)
+        select(Flow.id, total.label("jobs"))
+        .where(one_of(connection, Flow.id, flow_ids), Flow.dispatch_due)
+        .order_by(Flow.id)
+    )
+    return {row.id: row.jobs for row in rows}
+
+
+async def jobs_to_dispatch(connection: AsyncConnection, flow_ids: Sequence[str]) -> list[StoredJob]:
+    """All jobs of these flows, flow by flow, in tree order."""
+    rows = await connection.execute(
+        select(*_STORED_JOB)
+        .where(one_of(connection, FlowJob.flow_id, flow_ids))
+        .order_by(FlowJob.flow_id, FlowJob.position)
     )
     return [_stored_job(row) for row in rows]
+
+
+_STORED_JOB = (
+    FlowJob.id,
+    FlowJob.job_id,
+    FlowJob.flow_id,
+    FlowJob.parent_id,
+    FlowJob.name,
+    FlowJob.queue_name,
+    FlowJob.data,
+    FlowJob.opts,
+    FlowJob.status,
+    FlowJob.created_at,
+    FlowJob.result,
+    FlowJob.error,
+)
 
 
 def _stored_job(row: Any) -> StoredJob:

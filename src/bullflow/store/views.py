@@ -174,7 +174,7 @@ async def _with_children(connection: AsyncConnection, found: Sequence[JobView]) 
     )
     children: defaultdict[str, list[str]] = defaultdict(list)
     for parent_id, child_id in rows:
-        children[parent_id].append(child_id)
+        children[str(parent_id)].append(child_id)
     return [_replace_children(job, children.get(job.id, ())) for job in found]
 
 

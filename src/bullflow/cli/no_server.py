@@ -1,0 +1,26 @@
+"""The server's commands where the `server` extra is not installed: each says how to get it."""
+
+from typing import NoReturn
+
+import typer
+
+from bullflow.errors import Misconfigured
+
+_COMMANDS = ("up", "api", "recorder", "doctor")
+_ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
+_HELP = "Needs the server, which is not installed."
+
+
+def register(app: typer.Typer) -> None:
+    """Add commands of the same names to the application."""
+    for name in _COMMANDS:
+        app.command(name, help=_HELP, context_settings=_ANY_ARGUMENTS)(_needs_the_server)
+    database = typer.Typer(no_args_is_help=True, help=_HELP)
+    # A group with a single command would lose its name without a callback.
+    database.callback()(lambda: None)
+    database.command("upgrade", help=_HELP, context_settings=_ANY_ARGUMENTS)(_needs_the_server)
+    app.add_typer(database, name="db")
+
+
+def _needs_the_server(context: typer.Context) -> NoReturn:
+    raise Misconfigured('this command needs the server: pip install "bullflow[server]"')

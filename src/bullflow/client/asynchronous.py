@@ -1,0 +1,127 @@
+"""The client: REST for what is asked once, the WebSocket for what is followed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from bullflow.client.answers import Thing, as_json, checked_url, not_ours, problem
+from bullflow.client.following import Progression, follow
+from bullflow.errors import ServiceAway
+from bullflow.flow.states import FLOW_ENDED
+from bullflow.settings import load
+from bullflow.wire import CreatedFlow, Event, Flow, FlowPage, FlowTree, Job, JobPage, Progress
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class AsyncClient:
+    """A connection to one bullflow service; `url` is taken from `BULLFLOW_URL` when it is not given."""
+
+    def __init__(self, url: str | None = None, *, timeout: float = 30.0, token: str | None = None) -> None:
+        self.url = checked_url(url or load().url)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._timeout = timeout
+        self._http = httpx.AsyncClient(base_url=self.url, headers=self._headers, timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def create(self, flow: Mapping[str, Any], *, idempotency_key: str | None = None) -> CreatedFlow:
+        """Create a flow; when this returns, it is stored. The same key creates the same flow only once."""
+        headers = {"Content-Type": "application/json"}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        return await self._ask(CreatedFlow, "POST", "/flows", content=as_json(flow), headers=headers)
+
+    async def get(self, flow_id: str) -> Flow:
+        return await self._read(Flow, Thing("flow", flow_id))
+
+    async def flows(
+        self,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        queue_name: str | None = None,
+        tag: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> FlowPage:
+        """One page of flows, newest first; `cursor` is the `next` of the page before."""
+        query = {"status": status, "name": name, "queueName": queue_name, "tag": tag, "limit": limit, "cursor": cursor}
+        return await self._ask(FlowPage, "GET", "/flows", params=_given(query))
+
+    async def jobs(
+        self, flow_id: str, status: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> JobPage:
+        """One page of a flow's jobs, in tree order; `cursor` is the `next` of the page before."""
+        query = {"status": status, "limit": limit, "cursor": cursor}
+        return await self._read(JobPage, Thing("flow", flow_id), "/jobs", query)
+
+    async def tree(self, flow_id: str, depth: int | None = None, max_children: int | None = None) -> FlowTree:
+        """A flow with its jobs inside one another."""
+        query = {"depth": depth, "maxChildren": max_children}
+        return await self._read(FlowTree, Thing("flow", flow_id), "/tree", query)
+
+    async def job(self, job_id: str) -> Job:
+        return await self._read(Job, Thing("job", job_id))
+
+    async def wait(self, flow_id: str, timeout: float | None = None) -> Flow:
+        """The flow, once it has ended; raises TimeoutError when that takes more than `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                while (flow := await self.get(flow_id)).status not in FLOW_ENDED:
+                    async for _ in self._follow(Progression(flow_id, flow.last_seq)):
+                        pass
+                return flow
+        except TimeoutError:
+            raise TimeoutError(f"The flow {flow_id} has not ended within {timeout:g} s.") from None
+
+    async def watch(self, flow_id: str, after: int = 0) -> AsyncGenerator[Event | Progress]:
+        """Every entry of the flow's log after `after` and the progress of its jobs, live, until it has ended."""
+        seen = Progression(flow_id, after)
+        if after > 0:
+            # The end may lie at or before `after`, where no entry will tell of it.
+            flow = await self.get(flow_id)
+            seen.has_ended, seen.newest = flow.status in FLOW_ENDED, flow.last_seq
+        async with aclosing(self._follow(seen)) as entries:
+            async for entry in entries:
+                yield entry
+
+    def _follow(self, seen: Progression) -> AsyncGenerator[Event | Progress]:
+        return follow(self.url, seen, headers=self._headers, timeout=self._timeout)
+
+    async def _read(
+        self, model: type[Model], thing: Thing, part: str = "", query: Mapping[str, Any] | None = None
+    ) -> Model:
+        return await self._ask(model, "GET", thing.path() + part, thing, params=_given(query or {}))
+
+    async def _ask(
+        self, model: type[Model], method: str, path: str, thing: Thing | None = None, **request: Any
+    ) -> Model:
+        try:
+            response = await self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise ServiceAway(self.url, error) from error
+        if not response.is_success:
+            raise problem(response, thing)
+        try:
+            return model.model_validate_json(response.content)
+        except ValidationError as error:
+            raise not_ours(response.status_code, self.url) from error
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}

@@ -1,0 +1,115 @@
+"""The client for code without an event loop: the same client, on a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from bullflow.client.asynchronous import AsyncClient
+from bullflow.wire import CreatedFlow, Event, Flow, FlowPage, FlowTree, Job, JobPage, Progress
+
+Value = TypeVar("Value")
+
+
+class Client:
+    """A connection to one bullflow service; `url` is taken from `BULLFLOW_URL` when it is not given.
+
+    The thread, and not just a loop that runs while a method does, keeps a watch's connection alive
+    while the caller is busy with an entry.
+    """
+
+    def __init__(self, url: str | None = None, *, timeout: float = 30.0, token: str | None = None) -> None:
+        self._async = AsyncClient(url, timeout=timeout, token=token)
+        self.url = self._async.url
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bullflow-client", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._loop.is_closed():
+            return
+        self._do(self._finish())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def create(self, flow: Mapping[str, Any], *, idempotency_key: str | None = None) -> CreatedFlow:
+        """Create a flow; when this returns, it is stored. The same key creates the same flow only once."""
+        return self._do(self._async.create(flow, idempotency_key=idempotency_key))
+
+    def get(self, flow_id: str) -> Flow:
+        return self._do(self._async.get(flow_id))
+
+    def flows(
+        self,
+        *,
+        status: str | None = None,
+        name: str | None = None,
+        queue_name: str | None = None,
+        tag: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> FlowPage:
+        """One page of flows, newest first; `cursor` is the `next` of the page before."""
+        return self._do(
+            self._async.flows(status=status, name=name, queue_name=queue_name, tag=tag, limit=limit, cursor=cursor)
+        )
+
+    def jobs(self, flow_id: str, status: str | None = None, limit: int = 50, cursor: str | None = None) -> JobPage:
+        """One page of a flow's jobs, in tree order; `cursor` is the `next` of the page before."""
+        return self._do(self._async.jobs(flow_id, status, limit, cursor))
+
+    def tree(self, flow_id: str, depth: int | None = None, max_children: int | None = None) -> FlowTree:
+        """A flow with its jobs inside one another."""
+        return self._do(self._async.tree(flow_id, depth, max_children))
+
+    def job(self, job_id: str) -> Job:
+        return self._do(self._async.job(job_id))
+
+    def wait(self, flow_id: str, timeout: float | None = None) -> Flow:
+        """The flow, once it has ended; raises TimeoutError when that takes more than `timeout` seconds."""
+        return self._do(self._async.wait(flow_id, timeout))
+
+    def watch(self, flow_id: str, after: int = 0) -> Generator[Event | Progress]:
+        """Every entry of the flow's log after `after` and the progress of its jobs, live, until it has ended."""
+        entries = self._async.watch(flow_id, after)
+        while (entry := self._do(_next(entries))) is not None:
+            try:
+                yield entry
+            except GeneratorExit:
+                if not self._loop.is_closed():
+                    self._do(entries.aclose())
+                raise
+
+    def _do(self, work: Coroutine[Any, Any, Value]) -> Value:
+        if self._loop.is_closed():
+            work.close()
+            raise RuntimeError("This client is closed.")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # Ctrl-C arrives in the calling thread; what runs in the other must end too
+            raise
+
+    async def _finish(self) -> None:
+        """End what was interrupted in the middle, so that nothing is left when the loop closes."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._async.close()
+        await self._loop.shutdown_asyncgens()
+
+
+async def _next(entries: AsyncGenerator[Event | Progress]) -> Event | Progress | None:
+    return await anext(entries, None)

@@ -1,0 +1,110 @@
+"""Puts accepted flows into the engine.
+
+A flow is due until the recorder has read of its arrival in the engine's own stream; that alone
+clears the mark. So there is no moment in which a flow could be lost: a dispatcher that dies before,
+during or after sending leaves the flow due, and sending it again adds nothing, because its ids are
+fixed. Whoever accepts a flow rings with its id, which is the fast way; a look through the index of
+due flows every few seconds is the net, and the way in which a backlog is worked off when the engine
+comes back.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from itertools import groupby
+
+from structlog.typing import FilteringBoundLogger
+
+from bullflow.clock import Clock
+from bullflow.engine.producer import Producer
+from bullflow.flow.plan import Branch, unfinished
+from bullflow.loop import Wake
+from bullflow.store import flows
+from bullflow.store.database import Database
+
+LOOK_EVERY = timedelta(seconds=2)
+SEND_AGAIN_AFTER = timedelta(seconds=30)
+FLOWS_A_ROUND = 200
+JOBS_A_ROUND = 4_000
+LARGEST_BACKLOG = 50_000
+
+
+class Dispatcher:
+    """The loop's state: ids that were rung, and when flows were sent that are not seen to have arrived."""
+
+    def __init__(self, database: Database, producer: Producer, *, clock: Clock, log: FilteringBoundLogger) -> None:
+        self._database = database
+        self._producer = producer
+        self._clock = clock
+        self._log = log
+        self._rung: deque[str] = deque(maxlen=LARGEST_BACKLOG)
+        self._sent: dict[str, int] = {}
+        self._next_look = 0
+        self.wake = Wake()
+
+    def ring(self, flow_ids: Iterable[str]) -> None:
+        """These flows have just been accepted."""
+        self._rung.extend(flow_ids)
+        self.wake.ring()
+
+    async def run_once(self) -> int:
+        """Send some flows; returns how many."""
+        now = self._clock()
+        due = await self._due(now)
+        if not due:
+            return 0
+        try:
+            await self._send(due)
+        except BaseException:
+            # They are still due in the store; look for them as soon as the engine is back.
+            self._next_look = 0
+            raise
+        self._sent.update(dict.fromkeys(due, now))
+        self._log.debug("dispatcher.sent", flows=len(due))
+        return len(due)
+
+    async def _due(self, now: int) -> list[str]:
+        if self._rung:
+            return [self._rung.popleft() for _ in range(min(len(self._rung), FLOWS_A_ROUND))]
+        if now < self._next_look:
+            return []
+        self._forget_old(now)
+        async with self._database.read() as snapshot:
+            due = await flows.to_dispatch(snapshot, list(self._sent), FLOWS_A_ROUND)
+        if len(due) < FLOWS_A_ROUND:
+            self._next_look = now + _ms(LOOK_EVERY)
+        return due
+
+    def _forget_old(self, now: int) -> None:
+        limit = now - _ms(SEND_AGAIN_AFTER)
+        self._sent = {flow_id: sent for flow_id, sent in self._sent.items() if sent > limit}
+
+    async def _send(self, flow_ids: Sequence[str]) -> None:
+        async with self._database.read() as snapshot:
+            sizes = await flows.sizes(snapshot, flow_ids)
+        for group in _groups(sizes):
+            await self._producer.add(await self._branches(group))
+
+    async def _branches(self, flow_ids: Sequence[str]) -> list[Branch]:
+        async with self._database.read() as snapshot:
+            jobs = await flows.jobs_to_dispatch(snapshot, flow_ids)
+        branches = (unfinished(of_flow) for _, of_flow in groupby(jobs, key=lambda job: job.flow_id))
+        return [branch for branch in branches if branch is not None]
+
+
+def _groups(sizes: dict[str, int]) -> Iterable[list[str]]:
+    """Flows together until they have enough jobs, so that memory is bounded by the largest flow."""
+    group: list[str] = []
+    jobs = 0
+    for flow_id, size in sizes.items():
+        if group and jobs + size > JOBS_A_ROUND:
+            yield group
+            group, jobs = [], 0
+        group.append(flow_id)
+        jobs += size
+    if group:
+        yield group
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)

@@ -1,0 +1,149 @@
+"""The routes of flows and their jobs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from bullflow import wire
+from bullflow.clock import instant
+from bullflow.errors import Fault, Invalid
+from bullflow.flow.states import FlowStatus, JobStatus
+from bullflow.http.bodies import read_body
+from bullflow.http.examples import FLOW
+from bullflow.http.problems import responses
+from bullflow.http.rooms import InRooms
+from bullflow.http.shapes import answer, flow_shape, job_shape, new_flow_shape, tree_shape
+from bullflow.store import cursors, views
+from bullflow.store.views import FlowFilter
+
+SHOWN_JOBS = 500
+LARGEST_TREE = 5_000
+
+router = APIRouter(tags=["flows"])
+
+Limit = Annotated[int, Query(ge=1, le=500, description="Items on a page.")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before.")]
+FlowId = Annotated[str, Path(description="A flow's id.", examples=["019ab3c1-7d7a-7000-8000-000000000000"])]
+Moment = Annotated[str | None, Query(description="ISO 8601; without a time zone it is UTC.")]
+
+
+@router.post(
+    "/flows",
+    status_code=201,
+    response_model=wire.CreatedFlow,
+    responses=responses(400, 413, 415, 422),
+    summary="Create a flow",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/FlowIn"}, "example": FLOW}},
+        }
+    },
+)
+async def create(request: Request, rooms: InRooms) -> Response:
+    """Store a tree of jobs and run it. The answer is given when the flow is durable."""
+    settings = rooms.settings
+    limits = wire.Limits(jobs=settings.max_jobs, depth=settings.max_depth, data_bytes=settings.max_data_bytes)
+    asked = wire.read_flow(await read_body(request, settings.max_body_bytes), limits)
+    (flow,) = await rooms.submit(rooms.user_id, [asked])
+    shape = new_flow_shape(flow, SHOWN_JOBS)
+    more = len(flow.jobs) > SHOWN_JOBS
+    shape["jobsNext"] = cursors.encode(_jobs_list(flow.id, None), str(SHOWN_JOBS - 1)) if more else None
+    return answer(shape, 201, {"Location": f"/flows/{flow.id}"})
+
+
+@router.get("/flows", response_model=wire.FlowPage, responses=responses(422), summary="List flows, newest first")
+async def list_flows(
+    rooms: InRooms,
+    status: FlowStatus | None = None,
+    name: Annotated[str | None, Query(max_length=200)] = None,
+    queue_name: Annotated[str | None, Query(alias="queueName", max_length=128)] = None,
+    tag: Annotated[str | None, Query(max_length=64)] = None,
+    created_after: Annotated[Moment, Query(alias="createdAfter")] = None,
+    created_before: Annotated[Moment, Query(alias="createdBefore")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Filters can be combined. New flows do not shift the pages that follow."""
+    only = FlowFilter(
+        status=status and status.value,
+        name=name,
+        queue_name=queue_name,
+        tag=tag,
+        created_after=_instant("createdAfter", created_after),
+        created_before=_instant("createdBefore", created_before),
+    )
+    before = None if cursor is None else cursors.decode("flows", cursor)
+    async with rooms.database.read() as snapshot:
+        found = await views.flows(snapshot, rooms.user_id, only, before, limit + 1)
+    shown = found[:limit]
+    following = cursors.encode("flows", shown[-1].id) if len(found) > limit else None
+    return answer({"items": [flow_shape(flow) for flow in shown], "next": following})
+
+
+@router.get("/flows/{flow_id}", response_model=wire.Flow, responses=responses(404), summary="One flow")
+async def get_flow(flow_id: FlowId, rooms: InRooms) -> Response:
+    """Its state, its counts of jobs by status, and, when it has ended, its result or error."""
+    async with rooms.database.read() as snapshot:
+        return answer(flow_shape(await views.flow(snapshot, rooms.user_id, flow_id)))
+
+
+@router.get(
+    "/flows/{flow_id}/jobs", response_model=wire.JobPage, responses=responses(404, 422), summary="The jobs of a flow"
+)
+async def list_jobs(
+    flow_id: FlowId,
+    rooms: InRooms,
+    status: JobStatus | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """In tree order: a parent before its children, children in the order of the request."""
+    listing = _jobs_list(flow_id, status)
+    after = -1 if cursor is None else int(cursors.decode(listing, cursor))
+    async with rooms.database.read() as snapshot:
+        await views.flow(snapshot, rooms.user_id, flow_id)
+        found = await views.jobs(snapshot, flow_id, after=after, limit=limit + 1, status=status and status.value)
+    shown = found[:limit]
+    following = cursors.encode(listing, str(shown[-1].position)) if len(found) > limit else None
+    return answer({"items": [job_shape(job) for job in shown], "next": following})
+
+
+@router.get(
+    "/flows/{flow_id}/tree", response_model=wire.FlowTree, responses=responses(404, 422), summary="A flow as a tree"
+)
+async def get_tree(
+    flow_id: FlowId,
+    rooms: InRooms,
+    depth: Annotated[int, Query(ge=1, le=120, description="Levels to show.")] = 120,
+    max_children: Annotated[
+        int, Query(alias="maxChildren", ge=0, le=LARGEST_TREE, description="Children to show below each job.")
+    ] = 100,
+) -> Response:
+    """The flow with its jobs inside each other; `moreChildren` counts what was left out."""
+    async with rooms.database.read() as snapshot:
+        flow = await views.flow(snapshot, rooms.user_id, flow_id)
+        jobs = await views.upper_jobs(snapshot, flow_id, depth=depth, max_children=max_children, limit=LARGEST_TREE)
+    return answer({**flow_shape(flow), "root": tree_shape(jobs)})
+
+
+@router.get("/jobs/{job_id}", response_model=wire.Job, responses=responses(404), summary="One job", tags=["jobs"])
+async def get_job(
+    job_id: Annotated[str, Path(description="A job's `id` (not its `jobId`).")], rooms: InRooms
+) -> Response:
+    """A job with its data, its state, and what it returned or why it failed."""
+    async with rooms.database.read() as snapshot:
+        return answer(job_shape(await views.job(snapshot, rooms.user_id, job_id)))
+
+
+def _jobs_list(flow_id: str, status: JobStatus | None) -> str:
+    return f"jobs:{flow_id}:{status or ''}"
+
+
+def _instant(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return instant(text)
+    except (ValueError, OverflowError):
+        raise Invalid([Fault(f"?{name}", "is not a time in ISO 8601, like 2026-11-23T17:00:00Z")]) from None

@@ -1,0 +1,118 @@
+"""Errors as RFC 9457 problems: the one place where bullflow's errors meet HTTP's numbers."""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from bullflow import telemetry
+from bullflow.errors import Away, Fault, Invalid, Malformed, NotFound
+from bullflow.wire import Problem
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = telemetry.logger("http")
+
+
+class TooLarge(HTTPException):
+    """A request body over the limit; it was not read to its end."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"The body may have at most {limit} bytes (BULLFLOW_MAX_BODY_BYTES).")
+
+
+class NotJson(HTTPException):
+    """A body of another type. Asking for JSON also keeps other sites' forms out."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(415, f"Send the body as application/json, not as {found}.")
+
+
+def problem(
+    status: int, detail: str, faults: tuple[Fault, ...] = (), headers: dict[str, str] | None = None
+) -> Response:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if faults:
+        body["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
+    return Response(orjson.dumps(body), status, headers, MEDIA_TYPE)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a route, for OpenAPI."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {
+            "description": _DESCRIPTIONS[status],
+            "content": {MEDIA_TYPE: {**schema, "example": _example(status)}},
+        }
+        for status in (*statuses, 503)
+    }
+
+
+_DESCRIPTIONS = {
+    400: "The body is not JSON.",
+    404: "There is no such thing.",
+    413: "The body is too large.",
+    415: "The body is not sent as JSON.",
+    422: "Something in the request breaks a rule; every fault is named with its JSON pointer.",
+    503: "A system that the service stands on is away; try again later.",
+}
+
+
+def _example(status: int) -> dict[str, Any]:
+    example = Problem(title=HTTPStatus(status).phrase, status=status, detail=_DESCRIPTIONS[status])
+    shown = example.model_dump(by_alias=True, exclude={"errors"})
+    return {**shown, "errors": [{"pointer": "/name", "detail": "is required"}]} if status == 422 else shown
+
+
+def install(app: FastAPI) -> None:
+    """Give every error its answer."""
+    app.add_exception_handler(Invalid, _invalid)
+    app.add_exception_handler(RequestValidationError, _bad_parameter)
+    app.add_exception_handler(NotFound, _not_found)
+    app.add_exception_handler(Away, _away)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Invalid)  # noqa: S101 - for the type checker; the handler is installed for it
+    if isinstance(error, Malformed):
+        return problem(400, error.faults[0].detail)
+    many = len(error.faults)
+    return problem(422, f"{many} fault{'s' if many > 1 else ''} in the request; nothing was stored.", error.faults)
+
+
+async def _bad_parameter(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    faults = tuple(Fault(f"?{part['loc'][-1]}", part["msg"]) for part in error.errors())
+    return problem(422, "A parameter of the request breaks a rule.", faults)
+
+
+async def _not_found(_request: Request, error: Exception) -> Response:
+    return problem(404, str(error))
+
+
+async def _away(_request: Request, error: Exception) -> Response:
+    return problem(503, str(error), headers={"Retry-After": "1"})
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    detail = error.detail
+    if error.status_code == 404:
+        detail = f"There is nothing at {request.url.path}; /docs shows what there is."
+    return problem(error.status_code, detail, headers=dict(error.headers) if error.headers else None)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("http.failed", path=request.url.path, exc_info=error)
+    return problem(500, "The service has a fault; its log says more.")

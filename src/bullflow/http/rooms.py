@@ -1,0 +1,35 @@
+"""What the routes need from the rooms below, gathered in one place by `serve`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from bullflow.notifier import Notifier
+from bullflow.service.submit import Submit
+from bullflow.settings import Settings
+from bullflow.store.database import Database
+
+Probe = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """`probes` ask each system that the service stands on whether it is there; they raise when it is not."""
+
+    settings: Settings
+    database: Database
+    submit: Submit
+    notifier: Notifier
+    user_id: str
+    probes: dict[str, Probe]
+
+
+def _rooms(connection: HTTPConnection) -> Rooms:
+    rooms: Rooms = connection.app.state.rooms
+    return rooms
+
+
+InRooms = Annotated[Rooms, Depends(_rooms)]

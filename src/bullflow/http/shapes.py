@@ -1,0 +1,133 @@
+"""Rows of the store as the JSON that the API shows. What is JSON already is put in as it is."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from fastapi import Response
+
+from bullflow.clock import iso, iso_or_none
+from bullflow.flow.states import JobStatus
+from bullflow.store.flows import NewFlow
+from bullflow.store.views import FlowView, JobView
+
+JSON = "application/json"
+
+
+def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status, headers, JSON)
+
+
+def _raw(text: str | None) -> orjson.Fragment | None:
+    return None if text is None else orjson.Fragment(text)
+
+
+def flow_shape(flow: FlowView) -> dict[str, Any]:
+    return {
+        "id": flow.id,
+        "name": flow.name,
+        "status": flow.status,
+        "queueName": flow.queue_name,
+        "createdAt": iso(flow.created_at),
+        "updatedAt": iso(flow.updated_at),
+        "finishedAt": iso_or_none(flow.finished_at),
+        "userId": flow.user_id,
+        "result": _raw(flow.result),
+        "error": _raw(flow.error),
+        "counts": _counts(flow.counts),
+        "lastSeq": flow.last_seq,
+        "tags": _raw(flow.tags),
+        "failFast": flow.fail_fast,
+        "deadline": iso_or_none(flow.deadline),
+    }
+
+
+def job_shape(job: JobView) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "jobId": job.job_id,
+        "flowId": job.flow_id,
+        "parentId": job.parent_id,
+        "name": job.name,
+        "queueName": job.queue_name,
+        "status": job.status,
+        "data": _raw(job.data),
+        "opts": _raw(job.opts),
+        "result": _raw(job.result),
+        "error": _raw(job.error),
+        "progress": _raw(job.progress),
+        "attemptsMade": job.attempts_made,
+        "createdAt": iso(job.created_at),
+        "updatedAt": iso(job.updated_at),
+        "startedAt": iso_or_none(job.started_at),
+        "finishedAt": iso_or_none(job.finished_at),
+        "children": job.children,
+    }
+
+
+def tree_shape(jobs: Sequence[JobView]) -> dict[str, Any]:
+    """The jobs of the upper levels, in tree order, as a tree; each says how many children were left out."""
+    nodes = {job.id: {**job_shape(job), "children": []} for job in jobs}
+    for job in jobs:
+        if job.parent_id in nodes:
+            nodes[job.parent_id]["children"].append(nodes[job.id])
+    for job in jobs:
+        nodes[job.id]["moreChildren"] = len(job.children) - len(nodes[job.id]["children"])
+    return nodes[jobs[0].id]
+
+
+def new_flow_shape(flow: NewFlow, shown: int) -> dict[str, Any]:
+    """A flow that was just accepted, with its first jobs, without reading it back."""
+    root, at = flow.jobs[0], iso(flow.created_at)
+    deadline = flow.request.deadline
+    return {
+        "id": flow.id,
+        "name": root.node.name,
+        "status": "waiting",
+        "queueName": root.node.queue_name,
+        "createdAt": at,
+        "updatedAt": at,
+        "finishedAt": None,
+        "userId": flow.user_id,
+        "result": None,
+        "error": None,
+        "counts": _counts(flow.counts),
+        "lastSeq": 1,
+        "tags": flow.request.tags,
+        "failFast": flow.request.fail_fast,
+        "deadline": None if deadline is None else iso(flow.created_at + deadline),
+        "jobs": _new_jobs(flow, shown, at),
+    }
+
+
+def _new_jobs(flow: NewFlow, shown: int, at: str) -> list[dict[str, Any]]:
+    children: dict[str | None, list[str]] = {}
+    for job in flow.jobs:
+        children.setdefault(job.parent_id, []).append(job.id)
+    return [
+        {
+            "id": job.id,
+            "jobId": job.job_id,
+            "flowId": flow.id,
+            "parentId": job.parent_id,
+            "name": job.node.name,
+            "queueName": job.node.queue_name,
+            "status": job.status.value,
+            "data": orjson.Fragment(job.node.data.text),
+            "opts": job.node.opts,
+            "result": None,
+            "error": None,
+            "progress": None,
+            "attemptsMade": 0,
+            "createdAt": at,
+            "updatedAt": at,
+            "startedAt": None,
+            "finishedAt": None,
+            "children": children.get(job.id, []),
+        }
+        for job in flow.jobs[:shown]
+    ]
+
+
+def _counts(counts: Mapping[JobStatus, int]) -> dict[str, int]:
+    return {status.value: counts.get(status, 0) for status in JobStatus}

@@ -1,0 +1,83 @@
+"""Runs what only one process may run at a time, in the process that holds the lease.
+
+Standing by costs one small transaction every third of the lease's term. The leader renews as often;
+the recorder renews with every batch besides, in the same transaction, and that is the fence.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from structlog.typing import FilteringBoundLogger
+
+from bullflow.clock import Clock
+from bullflow.errors import Away, LeadershipLost
+from bullflow.store import leases
+from bullflow.store.database import Database
+from bullflow.store.leases import Held
+
+RECORDER = "recorder"
+
+
+class Leader:
+    """Keeps trying for the lease, and runs `work` while it has it."""
+
+    def __init__(
+        self, database: Database, *, holder: str, term: timedelta, clock: Clock, log: FilteringBoundLogger
+    ) -> None:
+        self._database = database
+        self._holder = holder
+        self._term = term
+        self._clock = clock
+        self._log = log
+
+    async def lead(self, work: Callable[[Held], Awaitable[None]]) -> None:
+        """Run for ever; when cancelled, the lease is given back."""
+        while True:
+            held = await self._acquire()
+            if held is None:
+                await self._rest()
+                continue
+            self._log.info("leader.elected", token=held.token)
+            try:
+                await self._work(held, work)
+            except* LeadershipLost:
+                self._log.warning("leader.replaced", token=held.token)
+            finally:
+                await self._release(held)
+
+    async def _acquire(self) -> Held | None:
+        try:
+            async with self._database.write() as transaction:
+                return await leases.acquire(transaction, RECORDER, self._holder, self._clock(), self._term)
+        except Away as away:
+            self._log.warning("leader.store_away", error=away.reason)
+            return None
+
+    async def _work(self, held: Held, work: Callable[[Held], Awaitable[None]]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._renew(held))
+            tasks.create_task(_run(work, held))
+
+    async def _renew(self, held: Held) -> None:
+        while True:
+            await self._rest()
+            try:
+                async with self._database.write() as transaction:
+                    await leases.hold(transaction, held, self._clock(), self._term)
+            except Away as away:
+                # Without the store nobody can record, and nobody can take over: keep on.
+                self._log.warning("leader.store_away", error=away.reason)
+
+    async def _release(self, held: Held) -> None:
+        with suppress(Away):
+            async with self._database.write() as transaction:
+                await leases.release(transaction, held)
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(self._term.total_seconds() / 3)
+
+
+async def _run(work: Callable[[Held], Awaitable[None]], held: Held) -> None:
+    await work(held)

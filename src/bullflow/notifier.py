@@ -1,0 +1,199 @@
+"""Follows the log in the store and tells those who watch.
+
+There is one tail in a process, however many watch. The recorder rings with the flows that it has
+written about; `run_once` reads what is new of those that somebody here follows, once, and hands each
+entry, serialised once, to all of their listeners. Bells can be missed, so every few seconds the
+last numbers of all followed flows are compared; when nobody watches, nothing is read.
+
+A listener that joins is told from which `seq` on it will hear; what lies before, it reads from the
+log itself. Joining and handing out happen in one thread of control, so nothing falls between.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+import orjson
+from structlog.typing import FilteringBoundLogger
+
+from bullflow.clock import iso
+from bullflow.errors import NotFound
+from bullflow.loop import Wake
+from bullflow.store import log as flow_log
+from bullflow.store import views
+from bullflow.store.database import Database
+from bullflow.store.log import LogItem
+from bullflow.store.views import FlowView
+
+LOOK_EVERY = timedelta(seconds=2)
+ENTRIES_A_READ = 1_000
+SUMMARIES_A_READ = 500
+PROGRESS_PAUSE_MS = 100
+
+
+class Listener(Protocol):
+    """Somebody who watches. These must return at once; a listener that cannot keep up ends itself."""
+
+    def entry(self, flow_id: str, seq: int, item: bytes) -> None: ...
+
+    def progress(self, flow_id: str, message: bytes) -> None: ...
+
+    def summary(self, flow: FlowView) -> None: ...
+
+
+class _Channel:
+    """A followed flow: the number of the last entry that was handed out, None until it is known."""
+
+    def __init__(self) -> None:
+        self.seq: int | None = None
+        self.listeners: set[Listener] = set()
+
+
+class Notifier:
+    """The tail, and who listens."""
+
+    def __init__(self, database: Database, *, log: FilteringBoundLogger) -> None:
+        self._database = database
+        self._log = log
+        self._channels: dict[str, _Channel] = {}
+        self._everything: defaultdict[str, set[Listener]] = defaultdict(set)
+        self._changed: set[str] = set()
+        self._look_at_all = False
+        self._progress_at: dict[str, int] = {}
+        self.wake = Wake()
+
+    async def follow(self, flow_id: str, listener: Listener) -> int:
+        """Hand entries of a flow to `listener` from now on; returns the `seq` after which it will get them."""
+        channel = self._channels.setdefault(flow_id, _Channel())
+        channel.listeners.add(listener)
+        if channel.seq is None:
+            try:
+                async with self._database.read() as snapshot:
+                    last = (await flow_log.last_seqs(snapshot, [flow_id])).get(flow_id)
+                if last is None:
+                    raise NotFound("flow", flow_id)
+            except BaseException:
+                self.unfollow(flow_id, listener)
+                raise
+            if channel.seq is None:
+                channel.seq = last
+            # Something may have been written and rung between the look and now.
+            self._heard_of([flow_id])
+        return channel.seq
+
+    def unfollow(self, flow_id: str, listener: Listener) -> None:
+        channel = self._channels.get(flow_id)
+        if channel is not None:
+            channel.listeners.discard(listener)
+            if not channel.listeners:
+                del self._channels[flow_id]
+
+    def follow_all(self, user_id: str, listener: Listener) -> None:
+        """Hand a summary to `listener` whenever a flow of this user changes."""
+        self._everything[user_id].add(listener)
+
+    def unfollow_all(self, user_id: str, listener: Listener) -> None:
+        self._everything[user_id].discard(listener)
+        if not self._everything[user_id]:
+            del self._everything[user_id]
+
+    def hear(self, news: Mapping[str, Sequence[Sequence[str]]] | None) -> None:
+        """News from the bell; None says that some may have been missed."""
+        if news is None:
+            self._look_at_all = True
+            self.wake.ring()
+            return
+        self._heard_of(flow_id for flow_id, *_ in news.get("flows", ()))
+        for flow_id, job_id, progress in news.get("progress", ()):
+            self._progress(flow_id, job_id, progress)
+
+    def _heard_of(self, flow_ids: Iterable[str]) -> None:
+        wanted = [flow_id for flow_id in flow_ids if self._everything or flow_id in self._channels]
+        if wanted:
+            self._changed.update(wanted)
+            self.wake.ring()
+
+    def _progress(self, flow_id: str, job_id: str, progress: str) -> None:
+        channel = self._channels.get(flow_id)
+        if channel is None:
+            return
+        message = orjson.dumps(
+            {"type": "progress", "flowId": flow_id, "id": job_id, "progress": orjson.Fragment(progress)}
+        )
+        for listener in tuple(channel.listeners):
+            listener.progress(flow_id, message)
+
+    async def run_once(self) -> int:
+        """Hand out what is new; returns how many entries and summaries."""
+        changed, self._changed = self._changed, set()
+        try:
+            if self._look_at_all or not changed:
+                changed |= await self._behind()
+                self._look_at_all = False
+            return await self._hand_out_entries(changed) + await self._hand_out_summaries(changed)
+        except BaseException:
+            self._changed |= changed
+            raise
+
+    async def _behind(self) -> set[str]:
+        """Followed flows whose log is longer than what was handed out."""
+        known = {flow_id: channel.seq for flow_id, channel in self._channels.items() if channel.seq is not None}
+        if not known:
+            return set()
+        async with self._database.read() as snapshot:
+            last = await flow_log.last_seqs(snapshot, list(known))
+        return {flow_id for flow_id, seq in last.items() if seq > known[flow_id]}
+
+    async def _hand_out_entries(self, changed: set[str]) -> int:
+        told = 0
+        while since := self._known_seqs(changed):
+            async with self._database.read() as snapshot:
+                items = await flow_log.after_each(snapshot, since, ENTRIES_A_READ)
+            for item in items:
+                self._hand_out(item)
+            told += len(items)
+            if len(items) < ENTRIES_A_READ:
+                break
+        return told
+
+    def _known_seqs(self, flow_ids: Iterable[str]) -> dict[str, int]:
+        channels = ((flow_id, self._channels.get(flow_id)) for flow_id in flow_ids)
+        return {flow_id: channel.seq for flow_id, channel in channels if channel and channel.seq is not None}
+
+    def _hand_out(self, item: LogItem) -> None:
+        channel = self._channels.get(item.flow_id)
+        if channel is None or channel.seq is None or item.seq <= channel.seq:
+            return
+        channel.seq = item.seq
+        text = item_json(item)
+        for listener in tuple(channel.listeners):
+            listener.entry(item.flow_id, item.seq, text)
+
+    async def _hand_out_summaries(self, changed: set[str]) -> int:
+        told = 0
+        wanted = sorted(changed)
+        for user_id, listeners in tuple(self._everything.items()):
+            for start in range(0, len(wanted), SUMMARIES_A_READ):
+                async with self._database.read() as snapshot:
+                    found = await views.flows_by_id(snapshot, user_id, wanted[start : start + SUMMARIES_A_READ])
+                for flow in found:
+                    for listener in tuple(listeners):
+                        listener.summary(flow)
+                told += len(found)
+        return told
+
+
+def item_json(item: LogItem) -> bytes:
+    """An entry of the log as REST, WebSocket and SSE show it."""
+    return orjson.dumps(
+        {
+            "flowId": item.flow_id,
+            "seq": item.seq,
+            "at": iso(item.at),
+            "event": item.event,
+            "id": item.id,
+            "jobId": item.job_id,
+            "data": orjson.Fragment(item.data),
+        }
+    )

@@ -1,0 +1,96 @@
+"""Writes down what the engine has done.
+
+One blocking read over the event streams of all queues gives a batch; the pure core folds it into
+changes; one transaction keeps the changes, the log entries and the positions in the streams. So a
+recorder that dies reads the batch again and comes to the same end, and nothing is recorded twice.
+The transaction begins by renewing this recorder's lease: one that was replaced cannot write.
+
+The positions are moved on in the store only with facts of ours; what other producers' jobs do in
+the same queues is read past, and read past again after a restart.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from redis.asyncio import Redis
+from structlog.typing import FilteringBoundLogger
+
+from bullflow.clock import Clock
+from bullflow.engine.lookup import with_reasons
+from bullflow.engine.stream import Batch, EventStreams
+from bullflow.flow.facts import Fact, FactId
+from bullflow.flow.fold import Changes, fold
+from bullflow.store import flows, leases, streams
+from bullflow.store.database import Database
+from bullflow.store.leases import Held
+
+BLOCK = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to record, and how long it lasts without renewal."""
+
+    held: Held
+    term: timedelta
+
+
+class Recorder:
+    """The loop's state: how far the streams have been read. `recorded` is told after each commit."""
+
+    def __init__(
+        self,
+        database: Database,
+        event_streams: EventStreams,
+        client: Redis,
+        prefix: str,
+        *,
+        lease: Lease,
+        clock: Clock,
+        recorded: Callable[[Changes], Awaitable[None]],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._database = database
+        self._streams = event_streams
+        self._client = client
+        self._prefix = prefix
+        self._lease = lease
+        self._clock = clock
+        self._recorded = recorded
+        self._log = log
+        self._read: dict[str, FactId] = {}
+        self._refresh = True
+
+    async def run_once(self) -> int:
+        """Record one batch. Waits for it, so it returns 1 even when there was none: the next round is due."""
+        if self._refresh:
+            await self._learn_queues()
+        batch = await self._streams.read(self._read, BLOCK)
+        if batch.facts:
+            await self._record(batch)
+        self._read.update(batch.read)
+        self._refresh = batch.new_queues
+        return 1
+
+    async def _learn_queues(self) -> None:
+        async with self._database.read() as snapshot:
+            known = await streams.positions(snapshot)
+        self._read = {**known, **self._read}
+        self._refresh = False
+
+    async def _record(self, batch: Batch) -> None:
+        facts = await with_reasons(self._client, self._prefix, batch.facts)
+        changes = await self._keep(facts, batch.read)
+        self._log.debug("recorder.recorded", facts=len(facts), entries=len(changes.entries))
+        if changes.entries or changes.progress:
+            await self._recorded(changes)
+
+    async def _keep(self, facts: list[Fact], read: Mapping[str, FactId]) -> Changes:
+        async with self._database.write() as transaction:
+            await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
+            jobs, their_flows = await flows.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
+            changes = fold(jobs, their_flows, facts)
+            await flows.apply(transaction, changes)
+            await streams.advance(transaction, read)
+        return changes

@@ -36,15 +36,18 @@ class Dispatcher:
         self._database = database
         self._producer = producer
         self._clock = clock
-        self._log = log
+        self.log = log
         self._rung: deque[str] = deque(maxlen=LARGEST_BACKLOG)
         self._sent: dict[str, int] = {}
         self._next_look = 0
         self.wake = Wake()
 
-    def ring(self, flow_ids: Iterable[str]) -> None:
-        """These flows have just been accepted."""
-        self._rung.extend(flow_ids)
+    def hear(self, flow_ids: Sequence[str] | None) -> None:
+        """These flows have just been accepted; None says that some may have been missed."""
+        if flow_ids is None:
+            self._next_look = 0
+        else:
+            self._rung.extend(flow_ids)
         self.wake.ring()
 
     async def run_once(self) -> int:
@@ -60,7 +63,7 @@ class Dispatcher:
             self._next_look = 0
             raise
         self._sent.update(dict.fromkeys(due, now))
-        self._log.debug("dispatcher.sent", flows=len(due))
+        self.log.debug("dispatcher.sent", flows=len(due))
         return len(due)
 
     async def _due(self, now: int) -> list[str]:

@@ -9,8 +9,9 @@ A listener that joins is told from which `seq` on it will hear; what lies before
 log itself. Joining and handing out happen in one thread of control, so nothing falls between.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -29,7 +30,7 @@ from bullflow.store.views import FlowView
 LOOK_EVERY = timedelta(seconds=2)
 ENTRIES_A_READ = 1_000
 SUMMARIES_A_READ = 500
-PROGRESS_PAUSE_MS = 100
+PROGRESS_PAUSE = timedelta(milliseconds=100)
 
 
 class Listener(Protocol):
@@ -50,6 +51,31 @@ class _Channel:
         self.listeners: set[Listener] = set()
 
 
+class _Thinned:
+    """Lets through one message a job in each pause, and always the last one."""
+
+    def __init__(self, hand_out: Callable[[str, bytes], None]) -> None:
+        self._hand_out = hand_out
+        self._held: dict[str, tuple[str, bytes] | None] = {}
+
+    def offer(self, flow_id: str, job_id: str, message: bytes) -> None:
+        if job_id in self._held:
+            self._held[job_id] = (flow_id, message)
+        else:
+            self._pass(flow_id, job_id, message)
+
+    def _pass(self, flow_id: str, job_id: str, message: bytes) -> None:
+        self._held[job_id] = None
+        self._hand_out(flow_id, message)
+        asyncio.get_running_loop().call_later(PROGRESS_PAUSE.total_seconds(), self._due, job_id)
+
+    def _due(self, job_id: str) -> None:
+        held = self._held.pop(job_id)
+        if held is not None:
+            flow_id, message = held
+            self._pass(flow_id, job_id, message)
+
+
 class Notifier:
     """The tail, and who listens."""
 
@@ -60,7 +86,7 @@ class Notifier:
         self._everything: defaultdict[str, set[Listener]] = defaultdict(set)
         self._changed: set[str] = set()
         self._look_at_all = False
-        self._progress_at: dict[str, int] = {}
+        self._thinned = _Thinned(self._hand_out_progress)
         self.wake = Wake()
 
     async def follow(self, flow_id: str, listener: Listener) -> int:
@@ -115,13 +141,13 @@ class Notifier:
             self.wake.ring()
 
     def _progress(self, flow_id: str, job_id: str, progress: str) -> None:
+        if flow_id in self._channels:
+            message = {"type": "progress", "flowId": flow_id, "id": job_id, "progress": orjson.Fragment(progress)}
+            self._thinned.offer(flow_id, job_id, orjson.dumps(message))
+
+    def _hand_out_progress(self, flow_id: str, message: bytes) -> None:
         channel = self._channels.get(flow_id)
-        if channel is None:
-            return
-        message = orjson.dumps(
-            {"type": "progress", "flowId": flow_id, "id": job_id, "progress": orjson.Fragment(progress)}
-        )
-        for listener in tuple(channel.listeners):
+        for listener in tuple(channel.listeners) if channel else ():
             listener.progress(flow_id, message)
 
     async def run_once(self) -> int:

@@ -9,14 +9,14 @@ The positions are moved on in the store only with facts of ours; what other prod
 the same queues is read past, and read past again after a restart.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from redis.asyncio import Redis
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock
+from bullflow.engine.connection import Client
 from bullflow.engine.lookup import with_reasons
 from bullflow.engine.stream import Batch, EventStreams
 from bullflow.flow.facts import Fact, FactId
@@ -43,12 +43,12 @@ class Recorder:
         self,
         database: Database,
         event_streams: EventStreams,
-        client: Redis,
+        client: Client,
         prefix: str,
         *,
         lease: Lease,
         clock: Clock,
-        recorded: Callable[[Changes], Awaitable[None]],
+        recorded: Callable[[Changes], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._database = database
@@ -84,7 +84,7 @@ class Recorder:
         changes = await self._keep(facts, batch.read)
         self._log.debug("recorder.recorded", facts=len(facts), entries=len(changes.entries))
         if changes.entries or changes.progress:
-            await self._recorded(changes)
+            self._recorded(changes)
 
     async def _keep(self, facts: list[Fact], read: Mapping[str, FactId]) -> Changes:
         async with self._database.write() as transaction:

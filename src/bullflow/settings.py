@@ -6,13 +6,12 @@ No other module reads the environment.
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bullflow.errors import Misconfigured
-from bullflow.telemetry import LogFormat
 
 MIB = 1024 * 1024
 
@@ -53,7 +52,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8420, ge=0, le=65535, description="0 takes a free one.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
-    log_format: LogFormat = "auto"
+    log_format: Literal["auto", "text", "json"] = "auto"
 
     max_jobs: int = Field(10_000, ge=1, description="Jobs in one flow.")
     max_depth: int = Field(100, ge=1, le=120, description="Levels of one flow.")

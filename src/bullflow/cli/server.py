@@ -10,6 +10,7 @@ from bullflow import serve
 from bullflow.cli.modules import load_workers
 from bullflow.cli.options import Concurrency, DatabaseUrl, DataDir, Host, LogLevel, Port, RedisUrl
 from bullflow.cli.running import run, run_for_long
+from bullflow.doctor import doctor as examine
 from bullflow.settings import load
 
 OptionalTargets = Annotated[
@@ -113,7 +114,7 @@ def doctor(data_dir: DataDir = None, database_url: DatabaseUrl = None, redis_url
     Example: bullflow doctor --redis-url redis://localhost:6379/0
     """
     settings = load(data_dir=data_dir, database_url=database_url, redis_url=redis_url)
-    checks = run(serve.doctor(settings))
+    checks = run(examine(settings))
     console = Console(soft_wrap=True)
     for check in checks:
         mark = Text("✓ ", "green") if check.ok else Text("✗ ", "bold red")

@@ -22,6 +22,8 @@ class Client:
     def __init__(self, url: str | None = None, *, timeout: float = 30.0, token: str | None = None) -> None:
         self._async = AsyncClient(url, timeout=timeout, token=token)
         self.url = self._async.url
+        self._calls: set[asyncio.Task[Any] | None] = set()
+        self._watches: set[AsyncGenerator[Event | Progress]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bullflow-client", daemon=True)
         self._thread.start()
@@ -82,33 +84,45 @@ class Client:
     def watch(self, flow_id: str, after: int = 0) -> Generator[Event | Progress]:
         """Every entry of the flow's log after `after` and the progress of its jobs, live, until it has ended."""
         entries = self._async.watch(flow_id, after)
-        while (entry := self._do(_next(entries))) is not None:
-            try:
+        self._watches.add(entries)
+        try:
+            while (entry := self._do(_next(entries))) is not None:
                 yield entry
-            except GeneratorExit:
-                if not self._loop.is_closed():
-                    self._do(entries.aclose())
-                raise
+        except GeneratorExit:
+            if not self._loop.is_closed():
+                self._do(entries.aclose())
+            raise
+        finally:
+            self._watches.discard(entries)
 
     def _do(self, work: Coroutine[Any, Any, Value]) -> Value:
         if self._loop.is_closed():
             work.close()
             raise RuntimeError("This client is closed.")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._noted(work), self._loop)
         try:
             return future.result()
         except BaseException:
             future.cancel()  # Ctrl-C arrives in the calling thread; what runs in the other must end too
             raise
 
+    async def _noted(self, work: Coroutine[Any, Any, Value]) -> Value:
+        task = asyncio.current_task()
+        self._calls.add(task)
+        try:
+            return await work
+        finally:
+            self._calls.discard(task)
+
     async def _finish(self) -> None:
-        """End what was interrupted in the middle, so that nothing is left when the loop closes."""
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        """End the calls of other threads and the watches that were left in the middle, then the connections."""
+        calls = [call for call in self._calls if call is not None and call is not asyncio.current_task()]
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        for entries in tuple(self._watches):
+            await entries.aclose()
         await self._async.close()
-        await self._loop.shutdown_asyncgens()
 
 
 async def _next(entries: AsyncGenerator[Event | Progress]) -> Event | Progress | None:

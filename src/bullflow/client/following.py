@@ -115,11 +115,15 @@ def _read(seen: Progression, message: str | bytes) -> Event | Progress | None:
         raise not_ours(SWITCHING_PROTOCOLS, "the WebSocket") from error
 
 
-def _told(message: Mapping[str, Any], flow_id: str) -> NotFound | ApiError:
-    code = str(message.get("code", "error"))
-    if code.replace("-", "_") == "not_found":
-        return NotFound("flow", flow_id)
-    return ApiError(BAD_REQUEST, code, str(message.get("detail", "")))
+def _told(message: Mapping[str, Any], flow_id: str) -> Exception:
+    """The error that the service tells of; what is away just now is worth another connection."""
+    code, detail = str(message["code"]), str(message["detail"])
+    match code:
+        case "not-found":
+            return NotFound("flow", flow_id)
+        case "away":
+            return ConnectionError(detail)
+    return ApiError(BAD_REQUEST, code, detail)
 
 
 def _raise_if_refused(error: Exception) -> None:

@@ -1,9 +1,11 @@
 """News between processes: who has written something that others wait for.
 
 A message is a hint and may be lost; whoever listens has a slow look at the store as a net. So
-nothing here retries, and a full or missing engine costs a second of delay, never an event.
+ringing never waits for the engine, and a full or missing engine costs seconds of delay, never an event.
 """
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -16,35 +18,56 @@ from bullflow.engine.connection import away
 from bullflow.errors import EngineAway
 from bullflow.loop import Pauses
 
+MOST_WAITING = 1_000
+
 
 class Bell:
     """One channel. What is rung here is heard in this process at once, and in all others soon after."""
 
-    def __init__(self, client: Redis, channel: str, *, origin: str) -> None:
+    def __init__(self, client: Redis, channel: str, *, origin: str, log: FilteringBoundLogger) -> None:
         self._client = client
         self._channel = channel
         self._origin = origin
+        self._log = log
         self._heard: list[Callable[[Any], None]] = []
+        self._waiting: deque[Any] = deque(maxlen=MOST_WAITING)
+        self._rung = asyncio.Event()
 
     def on(self, heard: Callable[[Any], None]) -> None:
-        """Call `heard` with every message."""
+        """Call `heard` with every message, and with None whenever some may have been missed."""
         self._heard.append(heard)
 
-    async def ring(self, message: Any) -> None:
+    def ring(self, message: Any) -> None:
         """Tell everybody, as well as can be."""
         self._tell(message)
-        with suppress(EngineAway):
-            async with away():
-                await self._client.publish(self._channel, orjson.dumps({"from": self._origin, "news": message}))
+        self._waiting.append(message)
+        self._rung.set()
 
-    async def listen(self, log: FilteringBoundLogger) -> None:
-        """Hear what other processes ring, for ever; whoever listens is told `None` after a gap."""
+    async def run(self) -> None:
+        """Send what is rung here and hear what is rung elsewhere, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send())
+            if self._heard:
+                tasks.create_task(self._listen())
+
+    async def _send(self) -> None:
+        while True:
+            await self._rung.wait()
+            self._rung.clear()
+            messages = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            with suppress(EngineAway):
+                async with away(), self._client.pipeline(transaction=False) as pipe:
+                    for message in messages:
+                        pipe.publish(self._channel, orjson.dumps({"from": self._origin, "news": message}))
+                    await pipe.execute()
+
+    async def _listen(self) -> None:
         pauses = Pauses()
         while True:
             try:
                 await self._listen_until_gone(pauses)
             except EngineAway as error:
-                log.debug("bell.engine_away", error=error.reason)
+                self._log.debug("bell.engine_away", error=error.reason)
             await pauses.rest()
 
     async def _listen_until_gone(self, pauses: Pauses) -> None:

@@ -1,61 +1,84 @@
 """One watcher of one flow: first what is in the log already, then what comes, no gap and no repeat.
 
-Entries that come while the log is being read are kept aside and follow after it. What a watcher
-does not take fills its buffer, and a full buffer ends the watch: it resumes from its last `seq`.
+The notifier says from which `seq` on it will hand out entries. What lies before is read from the log
+in pages, at the watcher's own pace; live entries that come meanwhile are kept aside and follow.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
-from bullflow.notifier import Notifier, item_json
-from bullflow.store import log
-from bullflow.store.database import Database
+from bullflow.errors import NotFound
+from bullflow.http.outbox import Outbox
+from bullflow.http.rooms import Rooms
+from bullflow.notifier import item_json
+from bullflow.store import log, views
 from bullflow.store.views import FlowView
 
 ENTRIES_A_READ = 500
 
 
-class TooSlow(Exception):  # noqa: N818 - it is what the watcher is
-    """The watcher's buffer is full."""
-
-
 class Subscription:
-    """Hears of one flow. `send` takes what is to be shown at once; `wait_and_send` may wait for room."""
+    """Hears of one flow. `wrap` makes a message of an entry and its `seq`."""
 
     def __init__(
         self,
+        rooms: Rooms,
         flow_id: str,
+        outbox: Outbox,
         *,
-        send: Callable[[bytes], None],
         wrap: Callable[[int, bytes], bytes],
-        show_progress: bool,
-        buffer: int,
+        with_progress: bool,
     ) -> None:
         self.flow_id = flow_id
-        self._send = send
+        self._rooms = rooms
+        self._outbox = outbox
         self._wrap = wrap
-        self._show_progress = show_progress
-        self._buffer = buffer
+        self._with_progress = with_progress
         self._aside: list[tuple[int, bytes]] | None = []
-        self._last_seq = 0
+        self._sent = 0
+
+    async def join(self, after: int) -> int:
+        """Begin to hear; returns the number of the last entry. Raises NotFound, also for another user's flow."""
+        self._sent = after
+        async with self._rooms.database.read() as snapshot:
+            if not await views.flows_by_id(snapshot, self._rooms.user_id, [self.flow_id]):
+                raise NotFound("flow", self.flow_id)
+        self._live_after = await self._rooms.notifier.follow(self.flow_id, self)
+        return self._live_after
+
+    async def catch_up(self) -> None:
+        """Send what the log has up to the live entries, then those."""
+        while self._sent < self._live_after:
+            async with self._rooms.database.read() as snapshot:
+                items = await log.after(snapshot, self.flow_id, self._sent, ENTRIES_A_READ)
+            if not items:
+                break
+            for item in items:
+                self._sent = item.seq
+                await self._outbox.put_when_room(self._wrap(item.seq, item_json(item)))
+        aside, self._aside = self._aside or [], None
+        for seq, live in aside:
+            self._send(seq, live)
+
+    def leave(self) -> None:
+        self._rooms.notifier.unfollow(self.flow_id, self)
 
     def entry(self, flow_id: str, seq: int, item: bytes) -> None:
         """A live entry, from the notifier."""
         if self._aside is None:
-            self._show(seq, item)
-        elif len(self._aside) < self._buffer:
+            self._send(seq, item)
+        elif len(self._aside) < self._rooms.settings.socket_buffer:
             self._aside.append((seq, item))
         else:
-            raise NotImplementedError
+            self._outbox.overflow()
 
     def progress(self, flow_id: str, message: bytes) -> None:
-        if self._aside is None and self._show_progress:
-            self._send(message)
+        if self._with_progress and self._aside is None:
+            self._outbox.drop_or_put(message)
 
     def summary(self, flow: FlowView) -> None:
-        """Not for watchers of one flow."""
+        """Summaries are for those who follow all flows."""
 
-    def _show(self, seq: int, item: bytes) -> None:
-        if seq > self._last_seq:
-            self._last_seq = seq
-            self._send(self._wrap(seq, item))
+    def _send(self, seq: int, item: bytes) -> None:
+        if seq > self._sent:
+            self._sent = seq
+            self._outbox.put(self._wrap(seq, item))

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from bullflow.errors import StoreAway
@@ -51,7 +51,7 @@ def _config() -> Config:
     return config
 
 
-def _engine(url: str):  # type: ignore[no-untyped-def]
+def _engine(url: str) -> Engine:
     arguments = {"timeout": BUSY_SECONDS} if dialect_of(url) == "sqlite" else {"connect_timeout": 5}
     return create_engine(driver_url(url, sync=True), connect_args=arguments)
 

@@ -1,0 +1,85 @@
+"""Looks at everything that bullflow stands on and says what to do about what is wrong."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bullflow.clock import now_ms
+from bullflow.engine.address import engine_url
+from bullflow.engine.connection import connect
+from bullflow.engine.facts import EngineFacts, engine_facts
+from bullflow.errors import BullflowError, Misconfigured
+from bullflow.leader import RECORDER
+from bullflow.settings import Settings
+from bullflow.store import leases, schema
+from bullflow.store.database import Database
+
+OLDEST_REDIS = (6, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at. `detail` says what was found, or what to do."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+async def doctor(settings: Settings) -> list[Check]:
+    """Every check, each whatever the others say."""
+    return [
+        await _check("database", lambda: _database(settings)),
+        await _check("engine", lambda: _engine(settings)),
+        await _check("recorder", lambda: _recorder(settings)),
+    ]
+
+
+async def _check(name: str, look: Callable[[], Awaitable[str]]) -> Check:
+    try:
+        return Check(name=name, ok=True, detail=await look())
+    except BullflowError as error:
+        return Check(name=name, ok=False, detail=str(error))
+
+
+async def _database(settings: Settings) -> str:
+    if settings.database_url is None and not (settings.data_dir / "bullflow.db").exists():
+        raise Misconfigured(
+            f"there is none yet in {settings.data_dir.absolute()}; `bullflow up` or `bullflow db upgrade` makes it, "
+            "BULLFLOW_DATABASE_URL names another"
+        )
+    found, needed = await asyncio.to_thread(schema.current, settings.store_url), schema.newest()
+    if found != needed:
+        raise Misconfigured(f"it is at revision {found or 'nothing'}, not {needed}; run `bullflow db upgrade`")
+    return f"{Database(settings.store_url).dialect}, revision {found}"
+
+
+async def _engine(settings: Settings) -> str:
+    client = connect(engine_url(settings), "bullflow:doctor")
+    try:
+        facts = await engine_facts(client)
+    finally:
+        await client.aclose()
+    _complain(facts)
+    return f"{facts.server} {facts.version}, {facts.eviction}, {'with' if facts.persistent else 'WITHOUT'} persistence"
+
+
+def _complain(facts: EngineFacts) -> None:
+    if facts.redis_version < OLDEST_REDIS:
+        raise Misconfigured(f"{facts.server} {facts.version} is too old; BullMQ needs Redis 6.2 or newer, or Valkey")
+    if facts.eviction != "noeviction":
+        raise Misconfigured(
+            f"maxmemory-policy is {facts.eviction}: the engine would throw jobs away when it is full; "
+            "set it to noeviction"
+        )
+
+
+async def _recorder(settings: Settings) -> str:
+    database = Database(settings.store_url)
+    try:
+        async with database.read() as snapshot:
+            if await leases.is_held(snapshot, RECORDER, now_ms()):
+                return "one is running"
+    finally:
+        await database.close()
+    raise Misconfigured("none is running; start `bullflow up` or `bullflow recorder`")

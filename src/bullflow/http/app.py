@@ -1,0 +1,58 @@
+"""The HTTP application: routes, errors and contracts."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from bullflow import wire
+from bullflow.http import events, flows, health, live, problems
+from bullflow.http.rooms import Rooms
+
+_ABOUT = """\
+Flows are trees of jobs on BullMQ queues: a parent runs after its children and gets their return values.
+
+Create a flow with `POST /flows`, watch it over the WebSocket `/ws` or as server-sent events, and read
+its history for ever after. Errors are `application/problem+json` (RFC 9457) with every fault at once.
+"""
+
+
+class App(FastAPI):
+    """FastAPI with the models in its contract that no route names in its signature."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            schema = get_openapi(
+                title=self.title, version=self.version, description=self.description, routes=self.routes
+            )
+            _, extra = models_json_schema(
+                [(wire.FlowIn, "validation"), (wire.Problem, "serialization")],
+                ref_template="#/components/schemas/{model}",
+            )
+            schema.setdefault("components", {}).setdefault("schemas", {}).update(extra["$defs"])
+            _drop_default_validation_errors(schema)
+            self.openapi_schema = schema
+        return self.openapi_schema
+
+
+def create_app(rooms: Rooms) -> FastAPI:
+    """The application over these rooms."""
+    app = App(title="bullflow", version=version("bullflow"), description=_ABOUT, redoc_url=None)
+    app.state.rooms = rooms
+    for router in (flows.router, events.router, health.router, live.router):
+        app.include_router(router)
+    problems.install(app)
+    return app
+
+
+def _drop_default_validation_errors(schema: dict[str, Any]) -> None:
+    """FastAPI documents its own 422 body; ours is a problem."""
+    for path in schema["paths"].values():
+        for operation in path.values():
+            answer = operation.get("responses", {}).get("422", {})
+            if "application/json" in answer.get("content", {}):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)

@@ -1,0 +1,205 @@
+"""The WebSocket `/ws`: follow single flows from any `seq`, or all flows as they change.
+
+One task reads what the client sends, one sends what waits in its outbox. A client that does not
+take its messages is cut off with 4008 and resumes from its last `seq`; nobody else notices.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, WebSocket
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from starlette.websockets import WebSocketDisconnect
+
+from bullflow.errors import Away, Malformed, NotFound
+from bullflow.http.events import LARGEST_SEQ
+from bullflow.http.outbox import Outbox, TooSlow
+from bullflow.http.rooms import InRooms, Rooms
+from bullflow.http.shapes import flow_shape
+from bullflow.http.subscription import Subscription
+from bullflow.store.views import FlowView
+from bullflow.wire import read_json
+
+TOO_SLOW = 4008
+LARGEST_MESSAGE = 4096
+
+router = APIRouter()
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Subscribe(_Message):
+    action: Literal["subscribe"]
+    flow_id: str | None = Field(None, alias="flowId", max_length=64)
+    after: int = Field(0, ge=0, le=LARGEST_SEQ)
+
+
+class Unsubscribe(_Message):
+    action: Literal["unsubscribe"]
+    flow_id: str | None = Field(None, alias="flowId", max_length=64)
+
+
+class Ping(_Message):
+    action: Literal["ping"]
+
+
+_Action = Annotated[Subscribe | Unsubscribe | Ping, Field(discriminator="action")]
+_ACTIONS: TypeAdapter[Subscribe | Unsubscribe | Ping] = TypeAdapter(_Action)
+
+
+@router.websocket("/ws")
+async def live(socket: WebSocket, rooms: InRooms) -> None:
+    await socket.accept()
+    await _Connection(socket, rooms).serve()
+
+
+class _Connection:
+    """One client and what it follows."""
+
+    def __init__(self, socket: WebSocket, rooms: Rooms) -> None:
+        self._socket = socket
+        self._rooms = rooms
+        self._outbox = Outbox(rooms.settings.socket_buffer)
+        self._following: dict[str, Subscription] = {}
+        self._catching_up: dict[str, asyncio.Task[None]] = {}
+        self._all: _AllFlows | None = None
+
+    async def serve(self) -> None:
+        """Until the client goes, or is too slow."""
+        sending = asyncio.create_task(self._send_all())
+        receiving = asyncio.create_task(self._receive_all())
+        try:
+            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._leave_all()
+            for task in (sending, receiving, *self._catching_up.values()):
+                task.cancel()
+            await asyncio.gather(sending, receiving, *self._catching_up.values(), return_exceptions=True)
+
+    async def _send_all(self) -> None:
+        try:
+            while True:
+                message = await self._outbox.take()
+                await self._socket.send_text(message.decode())
+        except TooSlow:
+            await self._socket.close(TOO_SLOW, "too slow: resume from your last seq")
+        except (WebSocketDisconnect, RuntimeError):
+            return  # the client has gone
+
+    async def _receive_all(self) -> None:
+        try:
+            while True:
+                await self._receive(await self._socket.receive_text())
+        except (WebSocketDisconnect, KeyError):
+            return  # gone, or it sent bytes, which is no message of ours
+
+    async def _receive(self, text: str) -> None:
+        message = self._parse(text)
+        match message:
+            case Subscribe(flow_id=None):
+                self._follow_all()
+            case Subscribe(flow_id=flow_id, after=after) if flow_id is not None:
+                await self._follow(flow_id, after)
+            case Unsubscribe(flow_id=None):
+                self._unfollow_all()
+            case Unsubscribe(flow_id=flow_id) if flow_id is not None:
+                self._unfollow(flow_id)
+            case Ping():
+                self._tell(type="pong")
+
+    def _parse(self, text: str) -> Subscribe | Unsubscribe | Ping | None:
+        if len(text) > LARGEST_MESSAGE:
+            self._error("message-too-large", f"a message may have at most {LARGEST_MESSAGE} characters")
+            return None
+        try:
+            return _ACTIONS.validate_python(read_json(text))
+        except Malformed as error:
+            self._error("not-json", error.faults[0].detail)
+        except ValidationError as error:
+            faults = (f"/{'/'.join(map(str, part['loc'][1:]))}: {part['msg']}" for part in error.errors())
+            self._error("invalid-message", "; ".join(faults))
+        return None
+
+    async def _follow(self, flow_id: str, after: int) -> None:
+        if flow_id not in self._following and len(self._following) >= self._rooms.settings.max_subscriptions:
+            most = self._rooms.settings.max_subscriptions
+            self._error("too-many-subscriptions", f"a socket may follow at most {most} flows", flow_id)
+            return
+        self._unfollow(flow_id)
+        subscription = Subscription(self._rooms, flow_id, self._outbox, wrap=_event, with_progress=True)
+        try:
+            last_seq = await subscription.join(after)
+        except NotFound as error:
+            self._error("not-found", str(error), flow_id)
+            return
+        except Away as error:
+            self._error("away", str(error), flow_id)
+            return
+        self._following[flow_id] = subscription
+        self._tell(type="subscribed", flowId=flow_id, lastSeq=last_seq)
+        task = asyncio.create_task(subscription.catch_up())
+        self._catching_up[flow_id] = task
+        task.add_done_callback(partial(self._caught_up, flow_id))
+
+    def _caught_up(self, flow_id: str, task: "asyncio.Task[None]") -> None:
+        if self._catching_up.get(flow_id) is task:
+            del self._catching_up[flow_id]
+        if not task.cancelled() and task.exception() is not None:
+            self._unfollow(flow_id)
+            self._error("away", str(task.exception()), flow_id)
+
+    def _unfollow(self, flow_id: str) -> None:
+        task = self._catching_up.pop(flow_id, None)
+        if task is not None:
+            task.cancel()
+        subscription = self._following.pop(flow_id, None)
+        if subscription is not None:
+            subscription.leave()
+
+    def _follow_all(self) -> None:
+        if self._all is None:
+            self._all = _AllFlows(self._outbox.put)
+            self._rooms.notifier.follow_all(self._rooms.user_id, self._all)
+        self._tell(type="subscribed", flowId=None, lastSeq=None)
+
+    def _unfollow_all(self) -> None:
+        if self._all is not None:
+            self._rooms.notifier.unfollow_all(self._rooms.user_id, self._all)
+            self._all = None
+
+    def _leave_all(self) -> None:
+        self._unfollow_all()
+        for subscription in self._following.values():
+            subscription.leave()
+
+    def _error(self, code: str, detail: str, flow_id: str | None = None) -> None:
+        about = {} if flow_id is None else {"flowId": flow_id}
+        self._tell(type="error", code=code, detail=detail, **about)
+
+    def _tell(self, **message: Any) -> None:
+        self._outbox.put(orjson.dumps(message))
+
+
+class _AllFlows:
+    """Hears of every change of a user's flows."""
+
+    def __init__(self, put: Callable[[bytes], None]) -> None:
+        self._put = put
+
+    def entry(self, flow_id: str, seq: int, item: bytes) -> None:
+        """Entries are for those who follow a flow."""
+
+    def progress(self, flow_id: str, message: bytes) -> None:
+        """Progress is for those who follow a flow."""
+
+    def summary(self, flow: FlowView) -> None:
+        self._put(orjson.dumps({"type": "flow", "flow": flow_shape(flow)}))
+
+
+def _event(_seq: int, item: bytes) -> bytes:
+    return b'{"type":"event",' + item[1:]

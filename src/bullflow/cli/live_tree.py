@@ -18,11 +18,11 @@ from bullflow.cli.flow_view import FlowView, JobLine, as_text, plain
 from bullflow.cli.tree_rows import Row, rows_of
 from bullflow.client import AsyncClient
 from bullflow.clock import Clock, now_ms
-from bullflow.flow.states import ENDED, FlowStatus, JobStatus
+from bullflow.flow.states import ENDED, JobStatus
 from bullflow.wire import Event
 
 MOST_ROWS = 40
-LINES_AROUND = 4
+LINES_AROUND = 5
 REFRESH_SECONDS = 0.2
 BAR_CELLS = 10
 WIDEST_NAME = 48
@@ -84,7 +84,7 @@ def render(view: FlowView, now: int, limit: int = MOST_ROWS) -> Group:
     rows = rows_of(view.jobs, limit)
     name_width = min(WIDEST_NAME, max((cell_len(row.guide + row.job.name) + 2 for row in rows.shown), default=0))
     queue_width = min(WIDEST_QUEUE, max((cell_len(row.job.queue_name) for row in rows.shown), default=0))
-    lines = [_heading(view, now)]
+    lines = _heading(view, now)
     for row in rows.shown:
         lines.append(_job(row, now, name_width, queue_width))
         if row.job.error is not None:
@@ -95,18 +95,19 @@ def render(view: FlowView, now: int, limit: int = MOST_ROWS) -> Group:
     return Group(*lines)
 
 
-def _heading(view: FlowView, now: int) -> Text:
+def _heading(view: FlowView, now: int) -> list[Text]:
+    icon, style = _LOOK[JobStatus(view.status)]
     counts = Counter(job.status for job in view.jobs.values())
     ended = sum(counts[status] for status in ENDED)
-    icon, style = _LOOK[JobStatus(view.status)]
-    return _line(
-        (f"{icon} {view.name}", f"bold {style}"),
-        (f"  {view.status}", style),
-        (f"  {_duration(view.seconds(now))}", ""),
-        (f"  {ended:,} of {len(view.jobs):,} jobs ended", "" if view.status is FlowStatus.ACTIVE else "bright_black"),
-        (f" ({_counted(counts)})", "bright_black"),
-        (f"  {view.id}", "bright_black"),
-    )
+    return [
+        _line(
+            (f"{icon} {view.name}", f"bold {style}"),
+            (f"  {view.status}", style),
+            (f"  {_duration(view.seconds(now))}", ""),
+            (f"  {view.id}", "bright_black"),
+        ),
+        _line((f"  {ended:,} of {len(view.jobs):,} jobs have ended: {_counted(counts)}", "bright_black")),
+    ]
 
 
 def _job(row: Row, now: int, name_width: int, queue_width: int) -> Text:

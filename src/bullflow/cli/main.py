@@ -48,3 +48,7 @@ def _is_debugging() -> bool:
         return load().log_level == "debug"
     except Misconfigured:
         return False
+
+
+if __name__ == "__main__":
+    main()

@@ -31,7 +31,7 @@ class LogItem:
 def encode(data: Mapping[str, Any]) -> str:
     """JSON for a mapping that may hold JSON already; instants under `until` become ISO 8601."""
     shown = {**data, "until": iso(data["until"])} if "until" in data else data
-    return orjson.dumps(shown, default=_fragment).decode()
+    return orjson.dumps(shown, default=_fragment, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
 
 
 def _fragment(value: Any) -> orjson.Fragment:

@@ -87,7 +87,7 @@ class Recorder:
             self._recorded(changes)
 
     async def _keep(self, facts: list[Fact], read: Mapping[str, FactId]) -> Changes:
-        async with self._database.write() as transaction:
+        async with self._database.write(replayable=True) as transaction:
             await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
             jobs, their_flows = await flows.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
             changes = fold(jobs, their_flows, facts)

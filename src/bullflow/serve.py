@@ -51,9 +51,9 @@ from bullflow.worker import Worker
 Ready = Callable[[str], None]
 
 
-async def up(settings: Settings, workers: Sequence[Worker], ready: Ready) -> None:
-    """Everything in one process. `ready` is told the service's url."""
-    stop = _stop_on_signals()
+async def up(settings: Settings, workers: Sequence[Worker], ready: Ready, *, stop: asyncio.Event | None = None) -> None:
+    """Everything in one process. `ready` is told the service's url. Without a `stop`, signals stop it."""
+    stop = stop or _stop_on_signals()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
         stack.enter_context(_only_one_in(settings.data_dir))

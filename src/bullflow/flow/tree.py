@@ -85,7 +85,10 @@ def _lay_out(root: Node, new_id: Callable[[], str]) -> Iterator[NewJob]:
 
 
 def with_policy(opts: Mapping[str, Any], *, is_root: bool) -> Mapping[str, Any]:
-    """A child's options with the policy that lets flows end, where the request named none."""
-    if is_root or any(policy in opts for policy in POLICIES):
+    """A child's options with the policy that lets flows end, where the request named none.
+
+    Only `failParentOnFailure` itself can refuse it: another policy that is false is none.
+    """
+    if is_root or "failParentOnFailure" in opts or any(opts.get(policy) for policy in POLICIES):
         return opts
     return {**opts, "failParentOnFailure": True}

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from bullflow.errors import Fault, Invalid, Malformed
 from bullflow.flow.facts import Json
@@ -78,26 +79,6 @@ class JobOptions(_In):
     remove_dependency_on_failure: bool | None = None
     continue_parent_on_failure: bool | None = None
     timestamp: Count | None = Field(None, description="Milliseconds since the epoch.")
-
-    @model_validator(mode="after")
-    def _one_policy(self) -> "JobOptions":
-        chosen = [
-            policy
-            for policy, value in zip(
-                POLICIES,
-                (
-                    self.fail_parent_on_failure,
-                    self.ignore_dependency_on_failure,
-                    self.remove_dependency_on_failure,
-                    self.continue_parent_on_failure,
-                ),
-                strict=True,
-            )
-            if value
-        ]
-        if len(chosen) > 1:
-            raise ValueError(f"{' and '.join(chosen)} exclude each other")
-        return self
 
 
 class _JobFields(_In):
@@ -182,13 +163,11 @@ class _Reading:
     def node(self, body: Any, place: _Place, model: type[_ShallowJob] = _ShallowJob) -> Node | None:
         if not self._room_for(place):
             return None
+        self._one_policy(body, place)
         try:
             fields = model.model_validate(body)
         except ValidationError as error:
-            for fault in _faults(error, place.pointer):
-                self._fault(fault)
-            if isinstance(body, dict) and isinstance(body.get("children"), list):
-                self._children(body["children"], place)
+            self._report(error, body, place)
             return None
         data = self._data(fields.data, place)
         opts = body.get("opts", {})
@@ -201,6 +180,22 @@ class _Reading:
             ),
             children=tuple(self._children(fields.children, place)),
         )
+
+    def _report(self, error: ValidationError, body: Any, place: _Place) -> None:
+        """The faults of a job that cannot be read, and of what can be looked at all the same."""
+        for fault in _faults(error, place.pointer):
+            self._fault(fault)
+        if isinstance(body, dict):
+            self._data(body.get("data"), place)
+            if isinstance(body.get("children"), list):
+                self._children(body["children"], place)
+
+    def _one_policy(self, body: Any, place: _Place) -> None:
+        """Looked at here and not by the model, which looks no further once one field is wrong."""
+        opts = body.get("opts") if isinstance(body, dict) else None
+        chosen = [policy for policy in POLICIES if opts.get(policy) is True] if isinstance(opts, dict) else []
+        if len(chosen) > 1:
+            self._fault(Fault(f"{place.pointer}/opts", f"{' and '.join(chosen)} exclude each other"))
 
     def _children(self, children: list[Any], place: _Place) -> list[Node]:
         nodes = (
@@ -242,9 +237,9 @@ def _faults(error: ValidationError, pointer: str) -> list[Fault]:
     """Pydantic's errors with JSON pointers, one for each place, the innermost where they nest."""
     found: dict[str, Fault] = {}
     for part in error.errors(include_url=False, include_context=False, include_input=False):
-        where = pointer + "".join(f"/{_step(step)}" for step in _path(part["loc"]))
-        detail = _DETAILS.get(part["type"]) or part["msg"].removeprefix("Value error, ")
-        found.setdefault(where, Fault(where, detail))
+        path = list(_path(part["loc"]))
+        where = pointer + "".join(f"/{_step(step)}" for step in path)
+        found.setdefault(where, Fault(where, _detail(part, path)))
     return [fault for where, fault in found.items() if not any(other.startswith(f"{where}/") for other in found)]
 
 
@@ -257,7 +252,20 @@ def _path(loc: tuple[int | str, ...]) -> Iterator[int | str]:
         yield step
 
 
-_UNIONS = frozenset({"backoff", "removeOnComplete", "removeOnFail"})
+def _detail(part: ErrorDetails, path: list[int | str]) -> str:
+    if path and part["loc"][-1] != path[-1]:  # the name of a union's branch: none of them takes this value
+        return _UNIONS[path[-1]]
+    if path and part["type"] == "model_type":
+        return "must be an object"
+    return _DETAILS.get(part["type"], part["msg"])
+
+
+_KEEP = "must be true, false, a number of jobs, or an object with age, count or limit"
+_UNIONS: Mapping[int | str, str] = {
+    "backoff": "must be milliseconds, at most ten years of them, or an object with type and delay",
+    "removeOnComplete": _KEEP,
+    "removeOnFail": _KEEP,
+}
 _UNION_FIELDS = frozenset({"type", "delay", "jitter", "age", "count", "limit"})
 _DETAILS: Mapping[str, str] = {
     "missing": "is required",

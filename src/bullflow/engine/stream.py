@@ -43,14 +43,20 @@ class EventStreams:
         self._prefix = prefix
         self._count = count
         self._bell = bell_stream(prefix)
-        self._bell_at: Any = None
+        self._bell_at: Any = "0-0"
+
+    async def hear_bell_from_now(self) -> None:
+        """Call it before learning which queues there are: a queue that is learned later rings later than this."""
+        async with away():
+            newest = await self._client.xrevrange(self._bell, count=1)
+        self._bell_at = newest[0][0] if newest else "0-0"
 
     async def read(self, after: Mapping[str, FactId], block: timedelta) -> Batch:
         """The next entries behind these positions; waits up to `block` for the first one."""
         queues = {queue_key(self._prefix, queue, "events"): queue for queue in after}
         streams: dict[Any, Any] = {key: str(after[queue]) for key, queue in queues.items()}
         async with away():
-            streams[self._bell] = await self._bell_position()
+            streams[self._bell] = self._bell_at
             answer = await self._client.xread(streams, count=self._count, block=_milliseconds(block))
         found: dict[Any, Any] = dict(answer.items() if isinstance(answer, dict) else answer or ())
         bell = _entries(found.pop(self._bell, None))
@@ -58,12 +64,6 @@ class EventStreams:
             self._bell_at = bell[-1][0]
         entries = {queues[key]: _entries(raw) for key, raw in found.items()}
         return _batch(until_horizon(entries, self._count), new_queues=bool(bell))
-
-    async def _bell_position(self) -> Any:
-        if self._bell_at is None:
-            newest = await self._client.xrevrange(self._bell, count=1)
-            self._bell_at = newest[0][0] if newest else "0-0"
-        return self._bell_at
 
 
 def until_horizon(

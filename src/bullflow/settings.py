@@ -61,10 +61,16 @@ class Settings(BaseSettings):
     socket_buffer: int = Field(2_000, ge=1, description="Messages that wait for a slow WebSocket before it is cut.")
     max_subscriptions: int = Field(1_000, ge=1, description="Flows that one WebSocket may follow.")
 
-    engine_keep: Seconds = Field(timedelta(hours=1), description="How long the engine keeps ended jobs.")
+    engine_keep: Seconds = Field(
+        timedelta(hours=1), ge=timedelta(0), description="How long the engine keeps ended jobs."
+    )
     stream_length: int = Field(100_000, ge=1_000, description="Entries kept in a queue's event stream.")
-    lease: Seconds = Field(timedelta(seconds=6), description="A silent recorder is replaced after this long.")
-    stop_timeout: Seconds = Field(timedelta(seconds=30), description="How long running jobs may take to finish.")
+    lease: Seconds = Field(
+        timedelta(seconds=6), gt=timedelta(0), description="A silent recorder is replaced after this long."
+    )
+    stop_timeout: Seconds = Field(
+        timedelta(seconds=30), ge=timedelta(0), description="How long running jobs may take to finish."
+    )
     concurrency: int | None = Field(None, ge=1, le=10_000, description="Jobs at once; overrides the worker's own.")
 
     @property

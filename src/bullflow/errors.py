@@ -11,8 +11,8 @@ BullflowError
 ├── Misconfigured             settings, modules or addresses that cannot work
 ├── JobFailure                a handler's job fails, and the message is what the record shows
 │   ├── UnrecoverableError    raised by handlers: fail now, without further attempts
+│   │   └── ResultNotJson
 │   ├── UnknownJobName
-│   ├── ResultNotJson
 │   └── JobTimedOut
 ├── ApiError                  the service answered a client with a problem
 └── ServiceAway               a client could not reach the service
@@ -150,6 +150,8 @@ class ApiError(BullflowError):
 
 
 class ServiceAway(BullflowError):
+    """A client could not reach the service, or lost it and gave up."""
+
     def __init__(self, url: str, cause: BaseException | str) -> None:
         self.url = url
         super().__init__(f"bullflow does not answer at {url}: {str(cause) or type(cause).__name__}")

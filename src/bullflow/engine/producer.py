@@ -40,8 +40,8 @@ class Producer:
                 await self._add(group)
 
     async def _add(self, branches: Sequence[Branch]) -> None:
-        entries: list[dict[str, Any]] = []
-        await self._flows.addNodes([self._node(branch) for branch in branches], entries)
+        there = await self._there(branches)
+        entries = [entry for branch in branches for entry in await self._entries(branch, there)]
         queues = {job.queue_name for branch in branches for job in _jobs(branch)}
         async with self._client.pipeline(transaction=True) as pipe:
             for queue in queues:
@@ -51,11 +51,26 @@ class Producer:
                 scripts = job.queue.backend.scripts
                 await (scripts.addParentJob(job, pipe) if entry["is_parent"] else scripts.addJob(job, pipe))
             for branch in branches:
-                self._leave_values(pipe, branch)
+                if branch.job.job_id not in there:
+                    self._leave_values(pipe, branch)
             if not queues <= self._queues:
                 pipe.xadd(bell_stream(self._prefix), {"queues": str(len(queues))}, maxlen=100)
             await pipe.execute()
         self._queues |= queues
+
+    async def _there(self, branches: Sequence[Branch]) -> set[str]:
+        """The ids of those roots that are in the engine."""
+        roots = [branch.job for branch in branches]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for root in roots:
+                pipe.exists(self._job_key(root))
+            return {root.job_id for root, is_there in zip(roots, await pipe.execute(), strict=True) if is_there}
+
+    async def _entries(self, branch: Branch, there: set[str]) -> list[dict[str, Any]]:
+        """What BullMQ adds for this tree, its root first; of a tree that is there already only the root."""
+        entries: list[dict[str, Any]] = []
+        await self._flows.addNodes([self._node(branch)], entries)
+        return entries[:1] if branch.job.job_id in there else entries
 
     def _node(self, branch: Branch) -> dict[str, Any]:
         job = branch.job

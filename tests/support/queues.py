@@ -18,7 +18,7 @@ import bullmq
 import orjson
 
 from bullflow import Worker
-from bullflow.engine.connection import Client, connect
+from bullflow.engine.connection import connect
 from bullflow.engine.keys import queue_key
 from bullflow.engine.pipe import Pipe
 from bullflow.engine.producer import Producer
@@ -40,7 +40,8 @@ class Bull:
 
     url: str
     prefix: str
-    client: Client
+    client: Any
+    """A connection; redis-py types its answers too widely to be of use."""
 
     def producer(self, **more: Any) -> Producer:
         options = {"keep": timedelta(hours=1), "stream_length": 100_000, **more}
@@ -58,7 +59,7 @@ class Bull:
 
     async def job(self, job_id: str, queue: str = JOBS) -> dict[str, str]:
         """The fields of a job's hash."""
-        return await self.client.hgetall(self.key(job_id, queue))
+        return dict(await self.client.hgetall(self.key(job_id, queue)))
 
     async def state(self, job_id: str, queue: str = JOBS) -> str:
         """BullMQ's word for where a job is."""

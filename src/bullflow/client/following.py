@@ -4,7 +4,8 @@ The log is numbered without gaps, so the last number seen is all that a new conn
 connection may be lost at any moment, also because the service cuts a reader that is too slow
 (4008): the next one resumes. What the service refuses (a wrong token, a flow that is not there)
 is raised, because asking again would not help; so is a first connection that fails, because then
-the address is more likely wrong than the network.
+the address is more likely wrong than the network. Nothing is logged on the way: the process belongs
+to the caller, and so does what it prints.
 """
 
 import json
@@ -18,7 +19,6 @@ from bullflow.client.answers import not_ours
 from bullflow.errors import ApiError, NotFound, ServiceAway
 from bullflow.flow.states import LogEvent
 from bullflow.loop import Pauses
-from bullflow.telemetry import logger
 from bullflow.wire import Event, Progress
 
 CLOSE_TIMEOUT = 1.0
@@ -27,8 +27,6 @@ BAD_REQUEST = 400
 POLICY_VIOLATION = 1008
 _REFUSED_STATUSES = frozenset(range(400, 500)) - {408, 425, 429}
 _ENDS = frozenset({LogEvent.FLOW_COMPLETED, LogEvent.FLOW_FAILED, LogEvent.FLOW_CANCELLED})
-
-log = logger("client")
 
 
 class Progression:
@@ -94,7 +92,6 @@ async def follow(
             _raise_if_refused(error)
             if not was_connected:
                 raise ServiceAway(url, error) from error
-            log.debug("watch.lost", flow=seen.flow_id, seq=seen.seq, error=str(error))
             await pauses.rest()
 
 

@@ -105,6 +105,12 @@ class Database:
                 cursor.execute(pragma)
             cursor.close()
 
+        @event.listens_for(engine.sync_engine, "invalidate")
+        def let_go(connection: Any, _record: Any, _error: BaseException | None) -> None:
+            # Whoever is cancelled in the middle of a statement loses the connection. Closing it is not enough:
+            # SQLite keeps the transaction, and with it the write lock, as long as a statement is open.
+            connection.rollback()
+
         return engine
 
     def _postgres(self, size: int, isolation: Literal["READ COMMITTED", "REPEATABLE READ"]) -> AsyncEngine:
@@ -127,7 +133,7 @@ class Database:
                 try:
                     yield connection
                 finally:
-                    await connection.exec_driver_sql("ROLLBACK")
+                    await _roll_back(connection)
             else:
                 yield connection
 
@@ -146,7 +152,7 @@ class Database:
                 try:
                     yield connection
                 except BaseException:
-                    await connection.exec_driver_sql("ROLLBACK")
+                    await _roll_back(connection)
                     raise
                 await connection.exec_driver_sql("COMMIT")
             else:
@@ -161,6 +167,12 @@ class Database:
     async def close(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
+
+
+async def _roll_back(connection: AsyncConnection) -> None:
+    """End SQLite's transaction; when a statement was cancelled, it has ended with its connection."""
+    if not connection.invalidated:
+        await connection.exec_driver_sql("ROLLBACK")
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo up test lint types check lock clean
+.PHONY: help demo up test bench pictures lint types check lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ up: $(VENV)/demo.installed ## Keep the service and the video worker running unti
 
 test: $(VENV)/dev.installed ## Install what the tests need and pass them
 	$(BIN)/pytest
+
+bench: $(VENV)/dev.installed ## Measure speed on SQLite and Postgres (minutes, not in the tests)
+	$(BIN)/python -m bench
+
+pictures: $(VENV)/dev.installed ## Take the pictures of the docs again
+	PYTHONPATH=. $(BIN)/python docs/pictures.py > /dev/null
 
 lint: $(VENV)/dev.installed ## Style and import contracts
 	$(BIN)/ruff check .

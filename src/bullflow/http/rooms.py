@@ -27,7 +27,7 @@ class Rooms:
     probes: dict[str, Probe]
 
 
-def _rooms(connection: HTTPConnection) -> Rooms:
+async def _rooms(connection: HTTPConnection) -> Rooms:
     rooms: Rooms = connection.app.state.rooms
     return rooms
 

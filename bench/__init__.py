@@ -1,0 +1,1 @@
+"""How fast is it? Every figure is measured end to end on real servers, and printed with the machine's facts."""

@@ -10,6 +10,7 @@ SQLite and Postgres differ in three things, and all three are settled here:
 * Long lists of ids are sent as one parameter, so that statements stay few and are prepared once.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
@@ -181,6 +182,8 @@ async def _away() -> AsyncIterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
+        if _is_wrong(error):
+            raise
         raise StoreAway(getattr(error, "orig", None) or error) from error
     except DBAPIError as error:
         if error.connection_invalidated:
@@ -188,6 +191,11 @@ async def _away() -> AsyncIterator[None]:
         raise
     except OSError as error:
         raise StoreAway(error) from error
+
+
+def _is_wrong(error: Exception) -> bool:
+    """SQLite's driver calls a wrong statement operational as well; its code tells."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 def one_of(

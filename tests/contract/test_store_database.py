@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import Select, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 
 from bullflow.store import streams
-from bullflow.store.database import Database, each_number, one_of
-from bullflow.store.tables import StreamPosition
+from bullflow.store.database import Database
 from support.servers import SqliteServer
 
 LONG = {
@@ -160,60 +158,10 @@ async def test_a_writer_waits_while_another_process_holds_the_lock_of_sqlite(sql
     await database.close()
 
 
-@pytest.mark.parametrize("size", [0, 1, 20_000])
-async def test_one_of_takes_any_number_of_values(database: Database, size: int) -> None:
-    names = [f"queue-{number}" for number in range(size)]
-    async with database.write() as transaction:
-        await streams.know(transaction, ["queue-0", "other", "queue-19999"])
-
-    async with database.read() as snapshot:
-        found = await snapshot.scalars(_names_among(snapshot, names))
-
-    assert sorted(found) == sorted({"queue-0", "queue-19999"} & set(names))
-
-
-async def test_not_one_of_leaves_out_every_value_and_without_values_nothing(database: Database) -> None:
-    async with database.write() as transaction:
-        await streams.know(transaction, ["a", "b", "c"])
-
-    async with database.read() as snapshot:
-        without_two = await snapshot.scalars(_names_among(snapshot, ["a", "b"], wanted=False))
-        without_none = await snapshot.scalars(_names_among(snapshot, [], wanted=False))
-
-    assert list(without_two) == ["c"]
-    assert sorted(without_none) == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize("name", ["it's", 'a "quote"', "[]", '"]', "%s", ":name", "ünï", "日本", "\\", "\t", "'; --"])
-async def test_one_of_finds_any_text(database: Database, name: str) -> None:
-    async with database.write() as transaction:
-        await streams.know(transaction, [name, "other"])
-
-    async with database.read() as snapshot:
-        found = await snapshot.scalars(_names_among(snapshot, [name]))
-
-    assert list(found) == [name]
-
-
-async def test_numbers_by_key_arrive_as_a_table(database: Database) -> None:
-    numbers = {"a": 0, 'the "b"': 2_147_483_647, "c": 7}
-
-    async with database.read() as snapshot:
-        table = each_number(snapshot, numbers)
-        found = {row.key: row.number for row in await snapshot.execute(table.select())}
-
-    assert found == numbers
-
-
 async def _know_and_fail(database: Database, queue: str) -> None:
     async with database.write() as transaction:
         await streams.know(transaction, [queue])
         raise OnPurposeError
-
-
-def _names_among(connection: AsyncConnection, names: list[str], *, wanted: bool = True) -> Select[str]:
-    among = one_of(connection, StreamPosition.queue_name, names)
-    return select(StreamPosition.queue_name).where(among if wanted else ~among)
 
 
 async def _queues(database: Database) -> list[str]:

@@ -121,6 +121,8 @@ async def get_tree(
     ] = 100,
 ) -> Response:
     """The flow with its jobs inside each other; `moreChildren` counts what was left out."""
+    if max_children == 0:
+        depth, max_children = 1, 1  # the root alone; it counts as somebody's child in the store
     async with rooms.database.read() as snapshot:
         flow = await views.flow(snapshot, rooms.user_id, flow_id)
         jobs = await views.upper_jobs(snapshot, flow_id, depth=depth, max_children=max_children, limit=LARGEST_TREE)

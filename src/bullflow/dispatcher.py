@@ -9,7 +9,7 @@ comes back.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
 
@@ -37,17 +37,17 @@ class Dispatcher:
         self._producer = producer
         self._clock = clock
         self.log = log
-        self._rung: deque[str] = deque(maxlen=LARGEST_BACKLOG)
+        self._rung: deque[tuple[str, int]] = deque(maxlen=LARGEST_BACKLOG)
         self._sent: dict[str, int] = {}
         self._next_look = 0
         self.wake = Wake()
 
-    def hear(self, flow_ids: Sequence[str] | None) -> None:
-        """These flows have just been accepted; None says that some may have been missed."""
-        if flow_ids is None:
+    def hear(self, flow_sizes: Sequence[tuple[str, int]] | None) -> None:
+        """These flows, of so many jobs, have just been accepted; None says that some may have been missed."""
+        if flow_sizes is None:
             self._next_look = 0
         else:
-            self._rung.extend(flow_ids)
+            self._rung.extend((flow_id, jobs) for flow_id, jobs in flow_sizes)
         self.wake.ring()
 
     async def run_once(self) -> int:
@@ -57,7 +57,8 @@ class Dispatcher:
         if not due:
             return 0
         try:
-            await self._send(due)
+            for group in _groups(due):
+                await self._producer.add(await self._branches(group))
         except BaseException:
             # They are still due in the store; look for them as soon as the engine is back.
             self._next_look = 0
@@ -66,11 +67,12 @@ class Dispatcher:
         self.log.debug("dispatcher.sent", flows=len(due))
         return len(due)
 
-    async def _due(self, now: int) -> list[str]:
+    async def _due(self, now: int) -> dict[str, int]:
+        """Flows to send, with how many jobs they have."""
         if self._rung:
-            return [self._rung.popleft() for _ in range(min(len(self._rung), FLOWS_A_ROUND))]
+            return dict(self._rung.popleft() for _ in range(min(len(self._rung), FLOWS_A_ROUND)))
         if now < self._next_look:
-            return []
+            return {}
         self._forget_old(now)
         async with self._database.read() as snapshot:
             due = await flows.to_dispatch(snapshot, list(self._sent), FLOWS_A_ROUND)
@@ -82,12 +84,6 @@ class Dispatcher:
         limit = now - _ms(SEND_AGAIN_AFTER)
         self._sent = {flow_id: sent for flow_id, sent in self._sent.items() if sent > limit}
 
-    async def _send(self, flow_ids: Sequence[str]) -> None:
-        async with self._database.read() as snapshot:
-            sizes = await flows.sizes(snapshot, flow_ids)
-        for group in _groups(sizes):
-            await self._producer.add(await self._branches(group))
-
     async def _branches(self, flow_ids: Sequence[str]) -> list[Branch]:
         async with self._database.read() as snapshot:
             jobs = await flows.jobs_to_dispatch(snapshot, flow_ids)
@@ -95,7 +91,7 @@ class Dispatcher:
         return [branch for branch in branches if branch is not None]
 
 
-def _groups(sizes: dict[str, int]) -> Iterable[list[str]]:
+def _groups(sizes: Mapping[str, int]) -> Iterable[list[str]]:
     """Flows together until they have enough jobs, so that memory is bounded by the largest flow."""
     group: list[str] = []
     jobs = 0

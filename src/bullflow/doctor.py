@@ -75,6 +75,7 @@ def _complain(facts: EngineFacts) -> None:
 
 
 async def _recorder(settings: Settings) -> str:
+    await _database(settings)
     database = Database(settings.store_url)
     try:
         async with database.read() as snapshot:

@@ -1,24 +1,50 @@
 """The `bullflow` command."""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from bullflow.cli import flows
+from bullflow.cli import flows, no_server
 from bullflow.cli.worker import worker
 from bullflow.errors import BullflowError, Misconfigured
 from bullflow.settings import load
 
-try:
-    from bullflow.cli import server
-except ModuleNotFoundError as error:
-    if error.name is None or error.name.partition(".")[0] == "bullflow":
-        raise
-    from bullflow.cli import no_server as server  # type: ignore[no-redef]
-
 INTERRUPTED = 130
 
+SERVER_COMMANDS = ("up", "api", "recorder", "db", "doctor")
+
+
+class _Commands(TyperGroup):
+    """The server's commands are loaded when one is asked for: its libraries take a second to import."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*SERVER_COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in SERVER_COMMANDS:
+            return _server_commands().get_command(ctx, cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+def _server_commands() -> TyperGroup:
+    server = typer.Typer()
+    try:
+        import_module("bullflow.cli.server").register(server)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "bullflow":
+            raise
+        no_server.register(server)
+    group = get_command(server)
+    assert isinstance(group, TyperGroup)  # noqa: S101 - there are several commands, so Typer makes a group
+    return group
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="bullflow",
     help="Flows on BullMQ queues: trees of jobs in which a parent runs after its children.",
     epilog="Start with: bullflow up examples.video:worker",
@@ -27,7 +53,6 @@ app = typer.Typer(
 )
 app.add_typer(flows.app, name="flows")
 app.command()(worker)
-server.register(app)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ The arguments are those that BullMQ's own workers send (`src/classes/scripts.ts`
 `bullmq/scripts.py` 3.4), so workers of both kinds can share a queue.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,12 +77,13 @@ class Queue:
         if not delivery.envelope.children:
             return delivery
         own = self._key(delivery.job_id)
-        processed = pairs(await self._pipe.call("HGETALL", f"{own}:processed"))
-        failed = pairs(await self._pipe.call("HGETALL", f"{own}:failed"))
+        processed, failed = await asyncio.gather(
+            self._pipe.call("HGETALL", f"{own}:processed"), self._pipe.call("HGETALL", f"{own}:failed")
+        )
         return replace(
             delivery,
-            values={job_of(key): _value(text) for key, text in processed.items()},
-            failures={job_of(key): reason for key, reason in failed.items()},
+            values={job_of(key): _value(text) for key, text in pairs(processed).items()},
+            failures={job_of(key): reason for key, reason in pairs(failed).items()},
         )
 
     async def complete(self, delivery: Delivery, result: str, *, fetch_next: bool) -> Next:

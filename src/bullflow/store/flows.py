@@ -231,21 +231,14 @@ def _changed_flow(flow: FlowState) -> dict[str, Any]:
     }
 
 
-async def to_dispatch(connection: AsyncConnection, skip: Sequence[str], limit: int) -> list[str]:
-    """The oldest flows that are not known to be in the engine, without those in `skip`."""
-    rows = await connection.scalars(
-        select(Flow.id).where(Flow.dispatch_due, ~one_of(connection, Flow.id, skip)).order_by(Flow.id).limit(limit)
-    )
-    return list(rows)
-
-
-async def sizes(connection: AsyncConnection, flow_ids: Sequence[str]) -> dict[str, int]:
-    """How many jobs those of these flows have that are due for dispatch, oldest flow first."""
-    total = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
+async def to_dispatch(connection: AsyncConnection, skip: Sequence[str], limit: int) -> dict[str, int]:
+    """The oldest flows that are not known to be in the engine, without those in `skip`, with their numbers of jobs."""
+    jobs = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
     rows = await connection.execute(
-        select(Flow.id, total.label("jobs"))
-        .where(one_of(connection, Flow.id, flow_ids), Flow.dispatch_due)
+        select(Flow.id, jobs.label("jobs"))
+        .where(Flow.dispatch_due, ~one_of(connection, Flow.id, skip))
         .order_by(Flow.id)
+        .limit(limit)
     )
     return {row.id: row.jobs for row in rows}
 

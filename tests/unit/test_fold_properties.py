@@ -16,7 +16,7 @@ from support.ledger import Ledger
 JOB_ENDS = {LogEvent.JOB_COMPLETED, LogEvent.JOB_FAILED, LogEvent.JOB_CANCELLED}
 FLOW_ENDS = {LogEvent.FLOW_COMPLETED, LogEvent.FLOW_FAILED, LogEvent.FLOW_CANCELLED}
 
-budget = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+budget = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def ledger_of(history: History) -> Ledger:
@@ -264,3 +264,15 @@ def test_jobs_and_flows_that_a_batch_does_not_name_are_left_alone(history: Histo
 
     assert {job.job_id for job in changes.jobs} == {named}
     assert {flow.id for flow in changes.flows} <= {history.jobs[0].flow_id}
+
+
+@budget
+@given(histories())
+def test_the_log_of_a_flow_begins_when_its_root_was_added(history: History) -> None:
+    ledger = ledger_of(history).record_all([history.facts])
+
+    roots = {job.job_id: job.flow_id for job in history.jobs if job.is_root}
+    added = {roots[fact.job_id]: fact.at for fact in history.facts if fact.job_id in roots and fact.kind == "added"}
+    for flow, at in added.items():
+        first = ledger.entries(flow)[0]
+        assert (first.event, first.at) == (LogEvent.FLOW_DISPATCHED, at)

@@ -140,7 +140,7 @@ async def _rooms(base: _Base) -> Rooms:
     notifier = Notifier(base.database, log=telemetry.logger("notifier"))
     base.news.on(notifier.hear)
 
-    async def accepted(flows: Sequence[NewFlow]) -> None:
+    def accepted(flows: Sequence[NewFlow]) -> None:
         base.work.ring([(flow.id, len(flow.jobs)) for flow in flows])
         base.news.ring({"flows": [[flow.id, 1] for flow in flows]})
 

@@ -1,11 +1,6 @@
-"""Commands of many tasks in one round trip.
+"""Commands of many tasks in one round trip (see `together`)."""
 
-Whoever calls first is sent at once; what others call while the answer is on its way goes out
-together with the next send. So a lone command waits for nobody, and a busy worker needs few round
-trips, without a timer anywhere.
-"""
-
-import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
@@ -13,8 +8,8 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from bullflow.errors import EngineAway
+from bullflow.together import Together
 
-_Command = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
 _LARGEST_BATCH = 500
 
 
@@ -23,17 +18,12 @@ class Pipe:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._waiting: list[_Command] = []
-        self._sender: asyncio.Task[None] | None = None
+        self._commands: Together[tuple[Any, ...], Any] = Together(self._send, most=_LARGEST_BATCH)
         self._shas: dict[str, str] = {}
 
     async def call(self, *command: Any) -> Any:
         """The answer to one command; raises EngineAway when the engine does not give one."""
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, answer))
-        if self._sender is None:
-            self._sender = asyncio.create_task(self._send_all())
-        return await answer
+        return await self._commands.ask(command)
 
     async def script(self, name: str, keys: list[str], args: list[Any]) -> Any:
         """The answer of one of BullMQ's own Lua scripts, by its name."""
@@ -46,43 +36,25 @@ class Pipe:
             return await self.call("EVALSHA", sha, len(keys), *keys, *args)
 
     async def _load(self, name: str) -> str:
-        self._shas[name] = await self.call("SCRIPT", "LOAD", loadScript(SCRIPT_DEFINITIONS[name]))
-        return self._shas[name]
+        sha: str = await self.call("SCRIPT", "LOAD", loadScript(SCRIPT_DEFINITIONS[name]))
+        self._shas[name] = sha
+        return sha
 
-    async def _send_all(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:_LARGEST_BATCH], self._waiting[_LARGEST_BATCH:]
-                await self._send(batch)
-        finally:
-            self._sender = None
-
-    async def _send(self, batch: list[_Command]) -> None:
+    async def _send(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
         try:
             async with self._client.pipeline(transaction=False) as pipe:
-                for command, _ in batch:
+                for command in commands:
                     pipe.execute_command(*command)
                 answers = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError, TimeoutError) as error:
-            answers = [EngineAway(error)] * len(batch)
-        except asyncio.CancelledError:
-            answers = [EngineAway("closing")] * len(batch)
-        for (_, future), answer in zip(batch, answers, strict=True):
-            _settle(future, answer)
+            raise EngineAway(error) from error
+        return [_refusal(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     async def close(self) -> None:
         """Let what was called be answered, then close the connection."""
-        while self._sender is not None:
-            await asyncio.wait({self._sender})
+        await self._commands.settled()
         await self._client.aclose()
 
 
-def _settle(future: "asyncio.Future[Any]", answer: Any) -> None:
-    if future.done():
-        return
-    if isinstance(answer, NoScriptError | EngineAway):
-        future.set_exception(answer)
-    elif isinstance(answer, Exception):
-        future.set_exception(EngineAway(answer))
-    else:
-        future.set_result(answer)
+def _refusal(error: Exception) -> Exception:
+    return error if isinstance(error, NoScriptError) else EngineAway(error)

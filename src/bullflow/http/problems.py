@@ -18,10 +18,12 @@ _log = telemetry.logger("http")
 
 
 class TooLarge(HTTPException):
-    """A request body over the limit; it was not read to its end."""
+    """A request body over the limit. What is left of it is not read, so the connection ends with the answer."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(413, f"The body may have at most {limit} bytes (BULLFLOW_MAX_BODY_BYTES).")
+        super().__init__(
+            413, f"The body may have at most {limit} bytes (BULLFLOW_MAX_BODY_BYTES).", {"Connection": "close"}
+        )
 
 
 class NotJson(HTTPException):

@@ -34,11 +34,16 @@ class Delivery:
 
     @property
     def attempts(self) -> int:
-        return int(self.opts.get("attempts") or 1)
+        """How many attempts the job has in all, at least 1."""
+        return max(1, _integer(self.opts.get("attempts")))
 
 
 def read_delivery(queue_name: str, job_id: str, token: str, fields: Mapping[str, str]) -> Delivery:
-    """The delivery that a job's hash describes. Fields that are not JSON are taken as text."""
+    """The delivery that a job's hash describes.
+
+    Any producer may have written it, and a worker must outlive it: fields that are not JSON are taken
+    as text, and numbers that are none as 0.
+    """
     opts = _options(_parsed(fields.get("opts"), {}))
     return Delivery(
         job_id=job_id,
@@ -48,9 +53,9 @@ def read_delivery(queue_name: str, job_id: str, token: str, fields: Mapping[str,
         data=_parsed(fields.get("data"), {}),
         opts=opts,
         envelope=unseal(opts),
-        attempts_made=int(fields.get("atm") or 0),
-        attempts_started=int(fields.get("ats") or 1),
-        timestamp=int(fields.get("timestamp") or 0),
+        attempts_made=max(0, _integer(fields.get("atm"))),
+        attempts_started=max(1, _integer(fields.get("ats"))),
+        timestamp=_integer(fields.get("timestamp")),
         stacks=_stacks(_parsed(fields.get("stacktrace"), [])),
         deferred_failure=fields.get("defa") or None,
     )
@@ -67,6 +72,13 @@ def _options(opts: Any) -> Mapping[str, Any]:
 
 def _stacks(stacks: Any) -> Sequence[str]:
     return [str(stack) for stack in stacks] if isinstance(stacks, list) else []
+
+
+def _integer(value: Any) -> int:
+    try:
+        return int(float(value or 0))
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def _parsed(text: str | None, default: Any) -> Any:

@@ -58,10 +58,24 @@ def unseal(opts: Mapping[str, Any]) -> Envelope:
     own = opts.get(KEY)
     if not isinstance(own, Mapping) or own.get("v") != VERSION:
         return Envelope()
-    timeout, children = own.get("timeout"), own.get("children")
+    timeout = own.get("timeout")
     return Envelope(
-        flow_id=own.get("flow"),
-        id=own.get("id"),
-        timeout_ms=timeout if isinstance(timeout, int) else None,
-        children={name: tuple(ids) for name, ids in children.items()} if isinstance(children, Mapping) else {},
+        flow_id=_text(own.get("flow")),
+        id=_text(own.get("id")),
+        timeout_ms=timeout if type(timeout) is int and timeout > 0 else None,
+        children=_names(own.get("children")),
     )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _names(children: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(children, Mapping):
+        return {}
+    return {
+        str(name): tuple(job_id for job_id in ids if isinstance(job_id, str))
+        for name, ids in children.items()
+        if isinstance(ids, list | tuple)
+    }

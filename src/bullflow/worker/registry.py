@@ -22,7 +22,7 @@ class Task:
 
     @property
     def is_async(self) -> bool:
-        return iscoroutinefunction(self.handler)
+        return iscoroutinefunction(self.handler) or iscoroutinefunction(type(self.handler).__call__)
 
 
 class Registry:

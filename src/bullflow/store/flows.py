@@ -88,12 +88,16 @@ def _job_row(flow: NewFlow, job: NewJob) -> dict[str, Any]:
 
 
 async def load_for_fold(connection: AsyncConnection, job_ids: Sequence[str]) -> tuple[list[JobState], list[FlowState]]:
-    """The jobs with these BullMQ ids and their flows, locked until the transaction ends."""
+    """The jobs with these BullMQ ids and their flows, locked until the transaction ends.
+
+    Everybody locks in the order of the flows, so that no two wait for each other.
+    """
     rows = (
         await connection.execute(
             select(*_JOB_STATE, *_FLOW_STATE)
             .join(Flow, Flow.id == FlowJob.flow_id)
             .where(one_of(connection, FlowJob.job_id, job_ids))
+            .order_by(FlowJob.flow_id, FlowJob.id)
             .with_for_update(of=(Flow, FlowJob))
         )
     ).all()

@@ -41,7 +41,7 @@ class Submitter:
         self.database = database
         self.clock = clock or HandClock()
         self.told: list[str] = []
-        self._submit = Submit(database, clock=self.clock, new_id=self.clock.new_id, accepted=self._accepted)
+        self._submit = Submit(database, clock=self.clock, new_id=self.clock.new_id, accepted=self.accepted)
 
     async def user(self, name: str = users.LOCAL) -> str:
         async with self.database.write() as transaction:
@@ -55,7 +55,7 @@ class Submitter:
         (flow,) = await self.all(request, user=user)
         return flow
 
-    async def _accepted(self, new: Sequence[NewFlow]) -> None:
+    def accepted(self, new: Sequence[NewFlow]) -> None:
         self.told += [flow.id for flow in new]
 
 

@@ -10,8 +10,9 @@ from starlette.responses import StreamingResponse
 
 from bullflow import wire
 from bullflow.errors import Fault, Invalid
-from bullflow.http.flows import Cursor, FlowId, Limit
+from bullflow.http.flows import FlowId
 from bullflow.http.outbox import Outbox, TooSlow
+from bullflow.http.paging import LARGEST_PLACE, Cursor, Limit, after_number
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms, Rooms
 from bullflow.http.shapes import answer
@@ -21,11 +22,10 @@ from bullflow.store import cursors, log, views
 
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE_SECONDS = 15
-LARGEST_SEQ = 2**31 - 1
 
 router = APIRouter(tags=["flows"])
 
-After = Annotated[int, Query(ge=0, le=LARGEST_SEQ, description="The last `seq` that is known; 0 for all.")]
+After = Annotated[int, Query(ge=0, le=LARGEST_PLACE, description="The last `seq` that is known; 0 for all.")]
 
 
 @router.get(
@@ -53,7 +53,7 @@ async def list_events(
     if EVENT_STREAM in request.headers.get("accept", ""):
         return await _stream(rooms, flow_id, after if last_event_id is None else _last_seq(last_event_id))
     listing = f"events:{flow_id}"
-    start = after if cursor is None else int(cursors.decode(listing, cursor))
+    start = after_number(listing, cursor, after)
     async with rooms.database.read() as snapshot:
         await views.flow(snapshot, rooms.user_id, flow_id)
         found = await log.after(snapshot, flow_id, start, limit + 1)
@@ -63,7 +63,7 @@ async def list_events(
 
 
 def _last_seq(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) <= LARGEST_SEQ:
+    if text.isascii() and text.isdigit() and int(text) <= LARGEST_PLACE:
         return int(text)
     raise Invalid([Fault("Last-Event-ID", "is not a `seq`")])
 

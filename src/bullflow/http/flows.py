@@ -3,13 +3,16 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import AfterValidator
 
 from bullflow import wire
 from bullflow.clock import instant
 from bullflow.errors import Fault, Invalid
 from bullflow.flow.states import FlowStatus, JobStatus
+from bullflow.http import ids
 from bullflow.http.bodies import read_body
 from bullflow.http.examples import FLOW
+from bullflow.http.paging import Cursor, Limit, after_id, after_number
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms
 from bullflow.http.shapes import answer, flow_shape, job_shape, new_flow_shape, tree_shape
@@ -18,12 +21,16 @@ from bullflow.store.views import FlowFilter
 
 SHOWN_JOBS = 500
 LARGEST_TREE = 5_000
+NO_NUL = r"^[^\x00]*$"  # Postgres has no such texts and would take it for a fault of ours
 
 router = APIRouter(tags=["flows"])
 
-Limit = Annotated[int, Query(ge=1, le=500, description="Items on a page.")]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before.")]
-FlowId = Annotated[str, Path(description="A flow's id.", examples=["019ab3c1-7d7a-7000-8000-000000000000"])]
+FlowId = Annotated[
+    str,
+    Path(description="A flow's id.", examples=["019ab3c1-7d7a-7000-8000-000000000000"]),
+    AfterValidator(ids.flow_id),
+]
+JobId = Annotated[str, Path(description="A job's `id` (not its `jobId`)."), AfterValidator(ids.job_id)]
 Moment = Annotated[str | None, Query(description="ISO 8601; without a time zone it is UTC.")]
 
 
@@ -56,9 +63,9 @@ async def create(request: Request, rooms: InRooms) -> Response:
 async def list_flows(
     rooms: InRooms,
     status: FlowStatus | None = None,
-    name: Annotated[str | None, Query(max_length=200)] = None,
-    queue_name: Annotated[str | None, Query(alias="queueName", max_length=128)] = None,
-    tag: Annotated[str | None, Query(max_length=64)] = None,
+    name: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
+    queue_name: Annotated[str | None, Query(alias="queueName", max_length=128, pattern=NO_NUL)] = None,
+    tag: Annotated[str | None, Query(max_length=64, pattern=NO_NUL)] = None,
     created_after: Annotated[Moment, Query(alias="createdAfter")] = None,
     created_before: Annotated[Moment, Query(alias="createdBefore")] = None,
     limit: Limit = 50,
@@ -73,7 +80,7 @@ async def list_flows(
         created_after=_instant("createdAfter", created_after),
         created_before=_instant("createdBefore", created_before),
     )
-    before = None if cursor is None else cursors.decode("flows", cursor)
+    before = after_id("flows", cursor)
     async with rooms.database.read() as snapshot:
         found = await views.flows(snapshot, rooms.user_id, only, before, limit + 1)
     shown = found[:limit]
@@ -100,7 +107,7 @@ async def list_jobs(
 ) -> Response:
     """In tree order: a parent before its children, children in the order of the request."""
     listing = _jobs_list(flow_id, status)
-    after = -1 if cursor is None else int(cursors.decode(listing, cursor))
+    after = after_number(listing, cursor, -1)
     async with rooms.database.read() as snapshot:
         await views.flow(snapshot, rooms.user_id, flow_id)
         found = await views.jobs(snapshot, flow_id, after=after, limit=limit + 1, status=status and status.value)
@@ -130,9 +137,7 @@ async def get_tree(
 
 
 @router.get("/jobs/{job_id}", response_model=wire.Job, responses=responses(404), summary="One job", tags=["jobs"])
-async def get_job(
-    job_id: Annotated[str, Path(description="A job's `id` (not its `jobId`).")], rooms: InRooms
-) -> Response:
+async def get_job(job_id: JobId, rooms: InRooms) -> Response:
     """A job with its data, its state, and what it returned or why it failed."""
     async with rooms.database.read() as snapshot:
         return answer(job_shape(await views.job(snapshot, rooms.user_id, job_id)))

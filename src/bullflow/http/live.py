@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from bullflow.errors import Away, Malformed, NotFound
-from bullflow.http.events import LARGEST_SEQ
 from bullflow.http.outbox import Outbox, TooSlow
+from bullflow.http.paging import LARGEST_PLACE
 from bullflow.http.rooms import InRooms, Rooms
 from bullflow.http.shapes import flow_shape
 from bullflow.http.subscription import Subscription
@@ -36,7 +36,7 @@ class _Message(BaseModel):
 class Subscribe(_Message):
     action: Literal["subscribe"]
     flow_id: str | None = Field(None, alias="flowId", max_length=64)
-    after: int = Field(0, ge=0, le=LARGEST_SEQ)
+    after: int = Field(0, ge=0, le=LARGEST_PLACE)
 
 
 class Unsubscribe(_Message):

@@ -7,6 +7,7 @@ in pages, at the watcher's own pace; live entries that come meanwhile are kept a
 from collections.abc import Callable
 
 from bullflow.errors import NotFound
+from bullflow.http import ids
 from bullflow.http.outbox import Outbox
 from bullflow.http.rooms import Rooms
 from bullflow.notifier import item_json
@@ -39,6 +40,7 @@ class Subscription:
     async def join(self, after: int) -> int:
         """Begin to hear; returns the number of the last entry. Raises NotFound, also for another user's flow."""
         self._sent = after
+        ids.flow_id(self.flow_id)
         async with self._rooms.database.read() as snapshot:
             if not await views.flows_by_id(snapshot, self._rooms.user_id, [self.flow_id]):
                 raise NotFound("flow", self.flow_id)

@@ -1,0 +1,29 @@
+"""Ids as clients write them. What cannot be one of ours names nothing, and the store is not asked."""
+
+import re
+
+from bullflow.errors import NotFound
+
+SHOWN = 64
+
+_OURS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_possible(text: str) -> bool:
+    return _OURS.fullmatch(text) is not None
+
+
+def flow_id(text: str) -> str:
+    """The text itself; raises NotFound when no flow can have this id."""
+    return _possible("flow", text)
+
+
+def job_id(text: str) -> str:
+    """The text itself; raises NotFound when no job can have this id."""
+    return _possible("job", text)
+
+
+def _possible(kind: str, text: str) -> str:
+    if not is_possible(text):
+        raise NotFound(kind, text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+    return text

@@ -183,3 +183,11 @@ async def test_other_json_types_of_body_are_accepted_too(service: Service) -> No
             "/flows", content=b'{"name":"a","queueName":"q"}', headers={"content-type": kind}
         )
         assert answer.status_code == 201
+
+
+async def test_a_flow_with_megabytes_of_data_is_accepted_whole(service: Service) -> None:
+    data = "x" * 1_000_000
+    answer = await service.http.post("/flows", json=job("root", *(job("leaf", data=data) for _ in range(6))))
+
+    assert answer.status_code == 201
+    assert [item["data"] for item in answer.json()["jobs"]] == [{}, *[data] * 6]

@@ -18,6 +18,7 @@ import bullmq
 import orjson
 
 from bullflow import Worker
+from bullflow.clock import now_ms
 from bullflow.engine.connection import connect
 from bullflow.engine.keys import queue_key
 from bullflow.engine.pipe import Pipe
@@ -166,7 +167,7 @@ def stored(name: str, *, queue: str = JOBS, data: Any = None, run: int = 1, **fi
             "data": Json(orjson.dumps({} if data is None else data).decode()),
             "opts": {},
             "status": JobStatus.WAITING,
-            "created_at": 1_790_000_000_000,
+            "created_at": now_ms(),
             **fields,
         }
     )

@@ -1,5 +1,6 @@
 """What submit answers is stored, whole or not at all."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -13,6 +14,7 @@ from bullflow.store import flows, log, streams, views
 from bullflow.store.database import Database, driver_url
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow, FlowJob, FlowTag, LogEntry, StreamPosition
+from bullflow.store.views import FlowFilter
 from support.flows import START, HandClock, Submitter, how_many, node, wide
 
 FILM = node(
@@ -163,6 +165,32 @@ async def test_a_flow_of_an_unknown_user_is_not_stored(database: Database) -> No
         await submit("nobody", [FlowRequest(root=node())])
 
     assert await _what_is_stored(database) == [0, 0, 0, 0, 0]
+
+
+async def test_requests_at_the_same_time_are_each_stored_whole(database: Database) -> None:
+    submitter = Submitter(database)
+
+    new = await asyncio.gather(*(submitter.one(node(f"flow-{number}", node())) for number in range(100)))
+
+    async with database.read() as snapshot:
+        found = {flow.id: flow.name for flow in await views.flows(snapshot, new[0].user_id, FlowFilter(), None, 200)}
+    assert found == {flow.id: f"flow-{number}" for number, flow in enumerate(new)}
+    assert await _what_is_stored(database) == [100, 200, 0, 100, 1]
+    assert sorted(submitter.told) == sorted(found)
+
+
+async def test_a_request_that_cannot_be_stored_does_not_harm_those_beside_it(database: Database) -> None:
+    submitter = Submitter(database)
+    owner = await submitter.user()
+    submit = Submit(database, clock=submitter.clock, new_id=submitter.clock.new_id, accepted=submitter.accepted)
+    users = [owner, owner, "nobody", owner]
+
+    answers = await asyncio.gather(
+        *(submit(user, [FlowRequest(root=node())]) for user in users), return_exceptions=True
+    )
+
+    assert [isinstance(answer, Exception) for answer in answers] == [False, False, True, False]
+    assert await _what_is_stored(database) == [3, 3, 0, 3, 1]
 
 
 async def test_ten_thousand_jobs_are_stored(database: Database) -> None:

@@ -27,11 +27,11 @@ class Running:
 def up(database_url: str | None = None) -> Iterator[Running]:
     """A service with the no-op worker in its process; SQLite without a url."""
     with tempfile.TemporaryDirectory(prefix="bullflow-bench-") as folder:
-        more = ["--database-url", database_url] if database_url else []
+        flags = ["--data-dir", f"{folder}/data", "--port", "0", "--log-level", "warning"]
+        flags += ["--database-url", database_url] if database_url else []
         with (Path(folder) / "up.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "bullflow.cli.main", "up", "bench.noop:worker"]
-                + ["--data-dir", f"{folder}/data", "--port", "0", "--log-level", "warning", *more],
+                [sys.executable, "-m", "bullflow.cli.main", "up", "bench.noop:worker", *flags],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

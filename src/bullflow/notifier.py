@@ -36,7 +36,7 @@ PROGRESS_PAUSE = timedelta(milliseconds=100)
 class Listener(Protocol):
     """Somebody who watches. These must return at once; a listener that cannot keep up ends itself."""
 
-    def entry(self, flow_id: str, seq: int, item: bytes) -> None: ...
+    def entry(self, item: LogItem, text: bytes) -> None: ...
 
     def progress(self, flow_id: str, message: bytes) -> None: ...
 
@@ -194,7 +194,7 @@ class Notifier:
         channel.seq = item.seq
         text = item_json(item)
         for listener in tuple(channel.listeners):
-            listener.entry(item.flow_id, item.seq, text)
+            listener.entry(item, text)
 
     async def _hand_out_summaries(self, changed: set[str]) -> int:
         told = 0

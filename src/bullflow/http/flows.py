@@ -16,6 +16,7 @@ from bullflow.http.paging import Cursor, Limit, after_id, after_number
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms
 from bullflow.http.shapes import answer, flow_shape, job_shape, new_flow_shape, tree_shape
+from bullflow.http.waiting import ended_flow
 from bullflow.store import cursors, views
 from bullflow.store.views import FlowFilter
 
@@ -88,11 +89,14 @@ async def list_flows(
     return answer({"items": [flow_shape(flow) for flow in shown], "next": following})
 
 
-@router.get("/flows/{flow_id}", response_model=wire.Flow, responses=responses(404), summary="One flow")
-async def get_flow(flow_id: FlowId, rooms: InRooms) -> Response:
+@router.get("/flows/{flow_id}", response_model=wire.Flow, responses=responses(404, 422), summary="One flow")
+async def get_flow(
+    flow_id: FlowId,
+    rooms: InRooms,
+    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answer until the flow has ended.")] = 0,
+) -> Response:
     """Its state, its counts of jobs by status, and, when it has ended, its result or error."""
-    async with rooms.database.read() as snapshot:
-        return answer(flow_shape(await views.flow(snapshot, rooms.user_id, flow_id)))
+    return answer(flow_shape(await ended_flow(rooms, flow_id, wait)))
 
 
 @router.get(

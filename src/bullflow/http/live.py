@@ -20,6 +20,7 @@ from bullflow.http.paging import LARGEST_PLACE
 from bullflow.http.rooms import InRooms, Rooms
 from bullflow.http.shapes import flow_shape
 from bullflow.http.subscription import Subscription
+from bullflow.store.log import LogItem
 from bullflow.store.views import FlowView
 from bullflow.wire import read_json
 
@@ -94,13 +95,15 @@ class _Connection:
     async def _receive_all(self) -> None:
         try:
             while True:
-                await self._receive(await self._socket.receive_text())
-        except (WebSocketDisconnect, KeyError):
-            return  # gone, or it sent bytes, which is no message of ours
+                message = await self._socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                await self._receive(message.get("text"))
+        except RuntimeError:
+            return  # we have closed it
 
-    async def _receive(self, text: str) -> None:
-        message = self._parse(text)
-        match message:
+    async def _receive(self, text: str | None) -> None:
+        match self._parse(text):
             case Subscribe(flow_id=None):
                 self._follow_all()
             case Subscribe(flow_id=flow_id, after=after) if flow_id is not None:
@@ -112,7 +115,10 @@ class _Connection:
             case Ping():
                 self._tell(type="pong")
 
-    def _parse(self, text: str) -> Subscribe | Unsubscribe | Ping | None:
+    def _parse(self, text: str | None) -> Subscribe | Unsubscribe | Ping | None:
+        if text is None:
+            self._error("not-text", "send text frames, with JSON in them")
+            return None
         if len(text) > LARGEST_MESSAGE:
             self._error("message-too-large", f"a message may have at most {LARGEST_MESSAGE} characters")
             return None
@@ -191,7 +197,7 @@ class _AllFlows:
     def __init__(self, put: Callable[[bytes], None]) -> None:
         self._put = put
 
-    def entry(self, flow_id: str, seq: int, item: bytes) -> None:
+    def entry(self, item: LogItem, text: bytes) -> None:
         """Entries are for those who follow a flow."""
 
     def progress(self, flow_id: str, message: bytes) -> None:

@@ -12,6 +12,7 @@ from bullflow.http.outbox import Outbox
 from bullflow.http.rooms import Rooms
 from bullflow.notifier import item_json
 from bullflow.store import log, views
+from bullflow.store.log import LogItem
 from bullflow.store.views import FlowView
 
 ENTRIES_A_READ = 500
@@ -58,18 +59,18 @@ class Subscription:
                 self._sent = item.seq
                 await self._outbox.put_when_room(self._wrap(item.seq, item_json(item)))
         aside, self._aside = self._aside or [], None
-        for seq, live in aside:
-            self._send(seq, live)
+        for seq, text in aside:
+            self._send(seq, text)
 
     def leave(self) -> None:
         self._rooms.notifier.unfollow(self.flow_id, self)
 
-    def entry(self, flow_id: str, seq: int, item: bytes) -> None:
+    def entry(self, item: LogItem, text: bytes) -> None:
         """A live entry, from the notifier."""
         if self._aside is None:
-            self._send(seq, item)
+            self._send(item.seq, text)
         elif len(self._aside) < self._rooms.settings.socket_buffer:
-            self._aside.append((seq, item))
+            self._aside.append((item.seq, text))
         else:
             self._outbox.overflow()
 
@@ -80,7 +81,7 @@ class Subscription:
     def summary(self, flow: FlowView) -> None:
         """Summaries are for those who follow all flows."""
 
-    def _send(self, seq: int, item: bytes) -> None:
+    def _send(self, seq: int, text: bytes) -> None:
         if seq > self._sent:
             self._sent = seq
-            self._outbox.put(self._wrap(seq, item))
+            self._outbox.put(self._wrap(seq, text))

@@ -1,0 +1,54 @@
+"""Holding an answer until a flow has ended."""
+
+import asyncio
+from contextlib import suppress
+
+from bullflow.flow.states import FLOW_ENDED, LogEvent
+from bullflow.http.rooms import Rooms
+from bullflow.store import views
+from bullflow.store.log import LogItem
+from bullflow.store.views import FlowView
+
+_ENDS = frozenset({LogEvent(f"flow.{status}") for status in FLOW_ENDED})
+
+
+class _End:
+    """Hears of the end of one flow."""
+
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+
+    def entry(self, item: LogItem, text: bytes) -> None:
+        if item.event in _ENDS:
+            self.heard.set()
+
+    def progress(self, flow_id: str, message: bytes) -> None:
+        """Not an end."""
+
+    def summary(self, flow: FlowView) -> None:
+        """Not for those who follow one flow."""
+
+
+async def ended_flow(rooms: Rooms, flow_id: str, within: float) -> FlowView:
+    """The flow when it has ended, or as it is after so many seconds; raises NotFound."""
+    flow = await _read(rooms, flow_id)
+    if within <= 0 or flow.status in FLOW_ENDED:
+        return flow
+    end = _End()
+    last_seq = await rooms.notifier.follow(flow_id, end)
+    try:
+        # It may have ended between the look and the listening; then the log has grown meanwhile.
+        flow = flow if last_seq == flow.last_seq else await _read(rooms, flow_id)
+        if flow.status in FLOW_ENDED:
+            return flow
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await end.heard.wait()
+    finally:
+        rooms.notifier.unfollow(flow_id, end)
+    return await _read(rooms, flow_id)
+
+
+async def _read(rooms: Rooms, flow_id: str) -> FlowView:
+    async with rooms.database.read() as snapshot:
+        return await views.flow(snapshot, rooms.user_id, flow_id)

@@ -4,6 +4,7 @@ Every field is a `BULLFLOW_*` variable; the commands give flags for those that c
 No other module reads the environment.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -88,4 +89,6 @@ def load(**flags: Any) -> Settings:
 
 def _fault(part: Any) -> str:
     name = ".".join(str(step) for step in part["loc"])
-    return f"BULLFLOW_{name.upper()}={part['input']!r}: {part['msg']}"
+    # A url may hold a password, and this goes to terminals and logs.
+    shown = re.sub(r"://[^/]*@", "://…@", repr(part["input"]))
+    return f"BULLFLOW_{name.upper()}={shown}: {part['msg']}"

@@ -146,3 +146,11 @@ def test_settings_are_not_changed_while_it_runs() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         setattr(settings, "port", 1)  # noqa: B010 -- the type checker would not let it pass
+
+
+def test_a_fault_does_not_show_the_password_of_a_url() -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load(database_url="mysql://me:secret@db/flows")
+
+    assert "secret" not in str(refused.value)
+    assert "@db/flows" in str(refused.value)

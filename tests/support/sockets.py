@@ -41,6 +41,11 @@ class Socket:
         await self.send(action, **fields)
         return await self.next()
 
+    async def reply(self, action: str, **fields: Any) -> Message:
+        """Send, and give the first message that is no news of a flow that is followed already."""
+        await self.send(action, **fields)
+        return (await self.until(lambda message: message["type"] in {"subscribed", "error"}))[-1]
+
     async def until(self, is_last: Callable[[Message], bool]) -> list[Message]:
         """All messages up to the first for which `is_last` is true."""
         messages = [await self.next()]

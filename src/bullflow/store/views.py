@@ -1,11 +1,11 @@
 """What users read: flows and jobs, bound to their owner, by keyset and never by offset."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bullflow.errors import NotFound
@@ -151,17 +151,32 @@ async def jobs(
 async def upper_jobs(
     connection: AsyncConnection, flow_id: str, *, depth: int, max_children: int, limit: int
 ) -> list[JobView]:
-    """The jobs of the first `depth` levels, at most `max_children` below each, in tree order, at most `limit`."""
+    """The jobs of the first `depth` levels, the first `max_children` below each, in tree order, at most `limit`."""
     place = func.row_number().over(partition_by=FlowJob.parent_id, order_by=FlowJob.position).label("place")
-    ranked = select(FlowJob.id, place).where(FlowJob.flow_id == flow_id, FlowJob.depth < depth).subquery()
+    ranked = (
+        select(FlowJob.id, FlowJob.parent_id, FlowJob.position, place)
+        .where(FlowJob.flow_id == flow_id, FlowJob.depth < depth)
+        .subquery()
+    )
+    candidates = await connection.execute(
+        select(ranked.c.id, ranked.c.parent_id)
+        .where(or_(ranked.c.parent_id.is_(None), ranked.c.place <= max_children))
+        .order_by(ranked.c.position)
+    )
+    shown = _with_parents(candidates)[:limit]
     rows = await connection.execute(
-        select(*_JOB)
-        .join(ranked, ranked.c.id == FlowJob.id)
-        .where(ranked.c.place <= max_children)
-        .order_by(FlowJob.position)
-        .limit(limit)
+        select(*_JOB).where(one_of(connection, FlowJob.id, shown)).order_by(FlowJob.position)
     )
     return await _with_children(connection, [_job_view(row) for row in rows])
+
+
+def _with_parents(candidates: Iterable[Any]) -> list[str]:
+    """Those of these jobs, in tree order, whose parents are among them all the way up."""
+    shown: dict[str, None] = {}
+    for job_id, parent_id in candidates:
+        if parent_id is None or parent_id in shown:
+            shown[job_id] = None
+    return list(shown)
 
 
 async def _with_children(connection: AsyncConnection, found: Sequence[JobView]) -> list[JobView]:

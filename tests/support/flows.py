@@ -20,11 +20,12 @@ START = 1_790_000_000_000
 
 
 class HandClock:
-    """The time as the test sets it, and ids that begin with it, as UUIDv7 does."""
+    """The time as the test sets it, and ids that begin with it, as UUIDv7 does. No id is given twice in a run."""
+
+    _ids = count(1)
 
     def __init__(self, now: int = START) -> None:
         self.now = now
-        self._ids = count(1)
 
     def __call__(self) -> int:
         return self.now

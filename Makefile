@@ -9,26 +9,29 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making the virtual environment $(VENV) …"
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 has no venv module here; on Debian: apt install python3-venv"; exit 1; }
 
 $(VENV)/demo.installed: requirements/demo.txt pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "Installing bullflow and what the demo needs …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/dev.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "Installing bullflow and what the tests need …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@ $(VENV)/demo.installed
 
 demo: $(VENV)/demo.installed ## Install, start everything, run the video flow, show it live, stop
-	$(BIN)/python -m examples.video.demo
+	@$(BIN)/python -m examples.video.demo
 
 up: $(VENV)/demo.installed ## Keep the service and the video worker running until Ctrl-C
-	$(BIN)/bullflow up examples.video:worker
+	@$(BIN)/bullflow up examples.video:worker
 
 test: $(VENV)/dev.installed ## Install what the tests need and pass them
-	$(BIN)/pytest
+	@$(BIN)/pytest
 
 bench: $(VENV)/dev.installed ## Measure speed on SQLite and Postgres (minutes, not in the tests)
 	$(BIN)/python -m bench

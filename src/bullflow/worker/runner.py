@@ -3,6 +3,7 @@
 import asyncio
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,13 +16,21 @@ from bullflow.engine.delivery import Delivery
 from bullflow.engine.queue import Queue
 from bullflow.errors import JobFailure, JobTimedOut, ResultNotJson, UnrecoverableError
 from bullflow.worker.job import Job
-from bullflow.worker.registry import Registry, Task
+from bullflow.worker.registry import Handler, Registry, Task
 from bullflow.worker.signal import AbortSignal, Reason
 
 GRACE = timedelta(seconds=5)
 """How long a handler may take to end after it was cancelled."""
 LONGEST_REASON = 10_000
 LONGEST_STACK = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """What a handler has raised. As a value, because some exceptions do more than fail when they are raised
+    in a task or set on a future: SystemExit ends the event loop, StopIteration never arrives."""
+
+    error: BaseException
 
 
 class Runner:
@@ -50,12 +59,14 @@ class Runner:
         task = self._registry.find(delivery.name)
         job = Job(delivery, queue, signal)
         result = await self._within(_time_limit(delivery, task), self._start(task, job), signal)
+        if isinstance(result, _Raised):
+            return self._failed(result.error)
         return Completed(result=_as_json(delivery.name, result))
 
     def _start(self, task: Task, job: Job) -> "asyncio.Future[Any]":
         if task.is_async:
-            return asyncio.ensure_future(task.handler(job))
-        return asyncio.get_running_loop().run_in_executor(self._threads, task.handler, job)
+            return asyncio.create_task(_in_loop(task.handler, job))
+        return asyncio.get_running_loop().run_in_executor(self._threads, _in_thread, task.handler, job)
 
     async def _within(self, limit: timedelta | None, running: "asyncio.Future[Any]", signal: AbortSignal) -> Any:
         """The handler's return value; raises JobTimedOut after `limit`, whatever the handler makes of it."""
@@ -70,7 +81,7 @@ class Runner:
             if not running.done():
                 await self._cancel(running)
             elif running.cancelled():
-                raise JobFailure("the handler was cancelled") from None
+                raise _cancelled() from None
             raise
 
     async def _cancel(self, running: "asyncio.Future[Any]") -> None:
@@ -104,6 +115,28 @@ class Runner:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+async def _in_loop(handler: Handler, job: Job) -> Any:
+    try:
+        return await handler(job)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        return _Raised(error)
+
+
+def _in_thread(handler: Handler, job: Job) -> Any:
+    try:
+        return handler(job)
+    except asyncio.CancelledError:
+        return _Raised(_cancelled())
+    except BaseException as error:
+        return _Raised(error)
+
+
+def _cancelled() -> JobFailure:
+    return JobFailure("the handler was cancelled")
+
+
 def _time_limit(delivery: Delivery, task: Task) -> timedelta | None:
     """The job's own limit, or else its handler's."""
     if delivery.envelope.timeout_ms is not None:
@@ -119,8 +152,17 @@ def _as_json(name: str, result: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    return (str(error) or type(error).__name__)[:LONGEST_REASON]
+    try:
+        reason = str(error)
+    except Exception:
+        reason = ""
+    return _unicode(reason or type(error).__name__)[:LONGEST_REASON]
 
 
 def _stack(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-LONGEST_STACK:]
+    return _unicode("".join(traceback.format_exception(error)))[-LONGEST_STACK:]
+
+
+def _unicode(text: str) -> str:
+    """The text without what has no UTF-8, as the names of some files have not."""
+    return text.encode(errors="replace").decode()

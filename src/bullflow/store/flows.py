@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, insert, literal, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, literal, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bullflow.flow.facts import FactId, Json
@@ -240,11 +240,15 @@ async def to_dispatch(connection: AsyncConnection, skip: Sequence[str], limit: i
     jobs = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
     rows = await connection.execute(
         select(Flow.id, jobs.label("jobs"))
-        .where(Flow.dispatch_due, ~one_of(connection, Flow.id, skip))
+        .where(_DUE, ~one_of(connection, Flow.id, skip))
         .order_by(Flow.id)
         .limit(limit)
     )
     return {row.id: row.jobs for row in rows}
+
+
+# SQLite uses the index of due flows only for its very words; SQLAlchemy would write `dispatch_due = 1`.
+_DUE: ColumnElement[bool] = literal_column("flows.dispatch_due")
 
 
 async def jobs_to_dispatch(connection: AsyncConnection, flow_ids: Sequence[str]) -> list[StoredJob]:

@@ -92,9 +92,11 @@ async def flows(
 ) -> list[FlowView]:
     """Flows older than the flow `before`, newest first."""
     query = _filtered(_flows(user_id), only)
+    # A tag's own index holds the ids of its flows in order; by the flow's id all of them would be read and sorted.
+    key = Flow.id if only.tag is None else FlowTag.flow_id
     if before is not None:
-        query = query.where(Flow.id < before)
-    rows = await connection.execute(query.order_by(Flow.id.desc()).limit(limit))
+        query = query.where(key < before)
+    rows = await connection.execute(query.order_by(key.desc()).limit(limit))
     return [_flow_view(row) for row in rows]
 
 

@@ -62,7 +62,7 @@ class Running(Protocol):
 
     async def run(self, delivery: Delivery, queue: Queue) -> Outcome: ...
 
-    def lost(self, job_id: str) -> None:
+    def lost(self, delivery: Delivery) -> None:
         """The lock of a running job is gone; its outcome will be ignored."""
 
 
@@ -104,7 +104,7 @@ class Consumer:
         self._free = options.concurrency
         self._slot_freed = asyncio.Event()
         self._slots: set[asyncio.Task[None]] = set()
-        self._held: dict[str, str] = {}
+        self._held: dict[str, Delivery] = {}
         self._tokens = 0
         self._stopping = asyncio.Event()
         self._waiting: asyncio.Task[int] | None = None
@@ -137,7 +137,7 @@ class Consumer:
     @property
     def busy(self) -> int:
         """How many jobs are running."""
-        return len(self._held)
+        return len(self._slots)
 
     async def _fetch_all(self) -> None:
         pauses, burst = Pauses(), 1
@@ -188,7 +188,9 @@ class Consumer:
     async def _wait_for_work(self, last: Next) -> None:
         """Block until a job is there, a delayed one is due, or the rate limit lets go."""
         if last.limited_for > 0:
-            await asyncio.sleep(min(last.limited_for / 1000, LONGEST_WAIT.total_seconds()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(last.limited_for / 1000, LONGEST_WAIT.total_seconds())):
+                    await self._stopping.wait()
             return
         wait = IDLE_WAIT.total_seconds()
         if last.delayed_until:
@@ -213,12 +215,23 @@ class Consumer:
 
     async def _work(self, delivery: Delivery | None) -> None:
         while delivery is not None:
-            job_id = delivery.job_id
-            self._held[job_id] = delivery.token
+            held = delivery
+            self._hold(held)
             try:
-                delivery = await self._do(delivery)
+                delivery = await self._do(held)
             finally:
-                self._held.pop(job_id, None)
+                self._let_go(held)
+
+    def _hold(self, delivery: Delivery) -> None:
+        """Keep this job's lock. One that is given out again while it runs here was lost before."""
+        lost = self._held.pop(delivery.job_id, None)
+        if lost is not None:
+            self._running.lost(lost)
+        self._held[delivery.job_id] = delivery
+
+    def _let_go(self, delivery: Delivery) -> None:
+        if self._held.get(delivery.job_id) is delivery:
+            del self._held[delivery.job_id]
 
     async def _do(self, delivery: Delivery) -> Delivery | None:
         """Run one job, end it, and return the one that came in its place."""
@@ -262,11 +275,13 @@ class Consumer:
                 await pauses.rest()
 
     async def _renew_locks(self) -> None:
-        if not self._held:
+        held = dict(self._held)
+        if not held:
             return
-        for job_id in await self.queue.extend_locks(dict(self._held)):
-            if job_id in self._held:
-                self._running.lost(job_id)
+        for job_id in await self.queue.extend_locks({job_id: delivery.token for job_id, delivery in held.items()}):
+            if self._held.get(job_id) is held[job_id]:
+                self._let_go(held[job_id])
+                self._running.lost(held[job_id])
 
     async def _rescue_stalled(self) -> None:
         every_ms = round(self._options.stalled_check.total_seconds() * 1000)
@@ -274,12 +289,18 @@ class Consumer:
             self._log.warning("worker.stalled_job_rescued", job_id=job_id)
 
     async def _every(self, period: timedelta, act: Callable[[], Awaitable[None]]) -> None:
+        pauses = Pauses()
+        await asyncio.sleep(period.total_seconds())
         while True:
-            await asyncio.sleep(period.total_seconds())
             try:
                 await act()
             except EngineAway as error:
+                # Not in a whole period, for by then the locks would have run out.
                 self._log.warning("worker.engine_away", error=error.reason)
+                await pauses.rest()
+            else:
+                pauses.reset()
+                await asyncio.sleep(period.total_seconds())
 
 
 def _stacks(delivery: Delivery, failed: Failed) -> Sequence[str]:

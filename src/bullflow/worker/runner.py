@@ -21,6 +21,8 @@ from bullflow.worker.signal import AbortSignal, Reason
 
 GRACE = timedelta(seconds=5)
 """How long a handler may take to end after it was cancelled."""
+MOST_ABANDONED = 1_000
+"""How many threads may be left behind in handlers that did not heed their time limit."""
 LONGEST_REASON = 10_000
 LONGEST_STACK = 50_000
 
@@ -38,13 +40,16 @@ class Runner:
 
     def __init__(self, registry: Registry, threads: int, log: FilteringBoundLogger) -> None:
         self._registry = registry
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="bullflow-job")
+        # No thread can be stopped from outside: one that is left behind must not take the next job's place.
+        self._threads = ThreadPoolExecutor(threads + MOST_ABANDONED, thread_name_prefix="bullflow-job")
         self._log = log
-        self._signals: dict[str, AbortSignal] = {}
+        # By id and token: after a lost lock the same job may run here twice.
+        self._signals: dict[tuple[str, str], AbortSignal] = {}
 
     async def run(self, delivery: Delivery, queue: Queue) -> Outcome:
         """Run the handler of this job's name."""
-        signal = self._signals[delivery.job_id] = AbortSignal()
+        key = (delivery.job_id, delivery.token)
+        signal = self._signals[key] = AbortSignal()
         structlog.contextvars.bind_contextvars(job_id=delivery.job_id, job=delivery.name)
         try:
             return await self._run(delivery, queue, signal)
@@ -53,7 +58,7 @@ class Runner:
         except BaseException as error:
             return self._failed(error)
         finally:
-            del self._signals[delivery.job_id]
+            del self._signals[key]
 
     async def _run(self, delivery: Delivery, queue: Queue, signal: AbortSignal) -> Outcome:
         task = self._registry.find(delivery.name)
@@ -100,15 +105,17 @@ class Runner:
             final=isinstance(error, UnrecoverableError),
         )
 
-    def lost(self, job_id: str) -> None:
+    def lost(self, delivery: Delivery) -> None:
         """The job's lock is gone: another worker may have it, and what this one returns will be ignored."""
-        self._log.warning("worker.lock_lost", job_id=job_id)
-        self.abort("lock lost", job_id)
+        self._log.warning("worker.lock_lost", job_id=delivery.job_id)
+        signal = self._signals.get((delivery.job_id, delivery.token))
+        if signal is not None:
+            signal.abort("lock lost")
 
     def abort(self, reason: Reason, job_id: str | None = None) -> None:
         """Tell one running job, or all, to stop."""
-        for key, signal in self._signals.items():
-            if job_id in (None, key):
+        for (running, _), signal in self._signals.items():
+            if job_id in (None, running):
                 signal.abort(reason)
 
     def close(self) -> None:

@@ -182,7 +182,7 @@ async def _away() -> AsyncIterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        if _is_wrong(error):
+        if is_wrong(error):
             raise
         raise StoreAway(getattr(error, "orig", None) or error) from error
     except DBAPIError as error:
@@ -193,7 +193,7 @@ async def _away() -> AsyncIterator[None]:
         raise StoreAway(error) from error
 
 
-def _is_wrong(error: Exception) -> bool:
+def is_wrong(error: Exception) -> bool:
     """SQLite's driver calls a wrong statement operational as well; its code tells."""
     return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 

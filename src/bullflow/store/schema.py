@@ -1,5 +1,6 @@
 """The schema's version: bring it up to date, or say that it is not."""
 
+import time
 from pathlib import Path
 
 from alembic import command
@@ -11,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from bullflow.errors import StoreAway
-from bullflow.store.database import BUSY_SECONDS, dialect_of, driver_url
+from bullflow.store.database import BUSY_SECONDS, dialect_of, driver_url, is_wrong
 
 # Any number will do, as long as every bullflow uses the same one for this lock.
 _MIGRATION_LOCK = 8420_2026
@@ -28,6 +29,8 @@ def upgrade(url: str) -> tuple[str | None, str]:
             command.upgrade(config, "head")
             connection.commit()
     except OperationalError as error:
+        if is_wrong(error):
+            raise
         raise StoreAway(error.orig or error) from error
     return before, newest()
 
@@ -60,7 +63,21 @@ def _engine(url: str) -> Engine:
 def _lock(connection: Connection) -> None:
     """Let one process migrate at a time; the others wait here and then find nothing to do."""
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        _switch_to_wal(connection)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def _switch_to_wal(connection: Connection) -> None:
+    """Unlike all else in SQLite, the switch does not wait while others read or switch as well; so ask again."""
+    give_up_at = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        except OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -6,6 +6,8 @@ take its messages is cut off with 4008 and resumes from its last `seq`; nobody e
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -26,6 +28,7 @@ from bullflow.wire import read_json
 
 TOO_SLOW = 4008
 LARGEST_MESSAGE = 4096
+CUT_OFF_WITHIN = timedelta(seconds=10)
 
 router = APIRouter()
 
@@ -72,25 +75,29 @@ class _Connection:
 
     async def serve(self) -> None:
         """Until the client goes, or is too slow."""
-        sending = asyncio.create_task(self._send_all())
-        receiving = asyncio.create_task(self._receive_all())
+        parts = [asyncio.create_task(part) for part in (self._send_all(), self._receive_all(), self._outbox.given_up())]
         try:
-            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._leave_all()
-            for task in (sending, receiving, *self._catching_up.values()):
+            tasks = [*parts, *self._catching_up.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sending, receiving, *self._catching_up.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._outbox.is_given_up:
+            await self._cut_off()
+
+    async def _cut_off(self) -> None:
+        """Close, if the client takes even this; whoever reads nothing any more is left to the transport."""
+        with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+            async with asyncio.timeout(CUT_OFF_WITHIN.total_seconds()):
+                await self._socket.close(TOO_SLOW, "too slow: resume from your last seq")
 
     async def _send_all(self) -> None:
-        try:
+        with suppress(TooSlow, WebSocketDisconnect, RuntimeError):  # the last two: the client has gone
             while True:
                 message = await self._outbox.take()
                 await self._socket.send_text(message.decode())
-        except TooSlow:
-            await self._socket.close(TOO_SLOW, "too slow: resume from your last seq")
-        except (WebSocketDisconnect, RuntimeError):
-            return  # the client has gone
 
     async def _receive_all(self) -> None:
         try:

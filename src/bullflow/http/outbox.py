@@ -1,6 +1,11 @@
-"""What waits to be sent to one client: bounded, so that a slow client costs a fixed amount of memory."""
+"""What waits to be sent to one client: bounded, so that a slow client costs a fixed amount of memory.
+
+What is read from the log at the client's own pace may fill half of it; the other half is for live
+entries, so that a client is not taken for slow just because it has caught up.
+"""
 
 import asyncio
+from collections import deque
 
 
 class TooSlow(Exception):
@@ -8,41 +13,58 @@ class TooSlow(Exception):
 
 
 class Outbox:
-    """Messages for one client. Past its bound it stays full, and `take` raises TooSlow at once."""
+    """Messages for one client. Past its bound the client is given up: `take` raises TooSlow from then on."""
 
     def __init__(self, bound: int) -> None:
-        self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(bound)
-        self._overflowed = asyncio.Event()
+        self._bound = bound
+        self._messages: deque[bytes] = deque()
+        self._filled = asyncio.Event()
+        self._room = asyncio.Event()
+        self._given_up = asyncio.Event()
 
     def put(self, message: bytes) -> None:
         """Add a message without waiting; for live ones, whose sender serves others too."""
-        try:
-            self._messages.put_nowait(message)
-        except asyncio.QueueFull:
-            self.overflow()
+        if len(self._messages) < self._bound:
+            self._add(message)
+        else:
+            self._give_up()
 
     def drop_or_put(self, message: bytes) -> None:
         """Add a message that may be left out when the client is behind."""
-        if self._messages.qsize() < self._messages.maxsize // 2:
-            self.put(message)
+        if len(self._messages) < self._bound // 2:
+            self._add(message)
 
     async def put_when_room(self, message: bytes) -> None:
         """Add a message as soon as there is room; for what is read from the log at the client's own pace."""
-        await self._messages.put(message)
-
-    def overflow(self) -> None:
-        """Give the client up; wakes `take` even while it waits."""
-        self._overflowed.set()
-        if self._messages.empty():
-            self._messages.put_nowait(None)
-
-    @property
-    def overflowed(self) -> bool:
-        return self._overflowed.is_set()
+        while len(self._messages) >= max(1, self._bound // 2):
+            self._room.clear()
+            await self._room.wait()
+        self._add(message)
 
     async def take(self) -> bytes:
         """The next message; raises TooSlow when the client has been given up."""
-        message = await self._messages.get()
-        if message is None or self.overflowed:
+        while not self._messages:
+            self._filled.clear()
+            await self._filled.wait()
+        if self.is_given_up:
             raise TooSlow
+        message = self._messages.popleft()
+        if len(self._messages) <= self._bound // 4:
+            self._room.set()
         return message
+
+    @property
+    def is_given_up(self) -> bool:
+        return self._given_up.is_set()
+
+    async def given_up(self) -> None:
+        """Return when the client has been given up, also while a message is on its way and will not go through."""
+        await self._given_up.wait()
+
+    def _add(self, message: bytes) -> None:
+        self._messages.append(message)
+        self._filled.set()
+
+    def _give_up(self) -> None:
+        """Only a full outbox comes to this, so whoever takes next is not left waiting."""
+        self._given_up.set()

@@ -1,9 +1,11 @@
 """One watcher of one flow: first what is in the log already, then what comes, no gap and no repeat.
 
 The notifier says from which `seq` on it will hand out entries. What lies before is read from the log
-in pages, at the watcher's own pace; live entries that come meanwhile are kept aside and follow.
+in pages, at the watcher's own pace; live entries that come meanwhile are kept aside and follow. When
+more come than are worth keeping, they are forgotten and read from the log as well.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 from bullflow.errors import NotFound
@@ -35,7 +37,7 @@ class Subscription:
         self._outbox = outbox
         self._wrap = wrap
         self._with_progress = with_progress
-        self._aside: list[tuple[int, bytes]] | None = []
+        self._aside: deque[tuple[int, bytes]] | None = deque()
         self._sent = 0
 
     async def join(self, after: int) -> int:
@@ -49,30 +51,45 @@ class Subscription:
         return self._live_after
 
     async def catch_up(self) -> None:
-        """Send what the log has up to the live entries, then those."""
-        while self._sent < self._live_after:
-            async with self._rooms.database.read() as snapshot:
-                items = await log.after(snapshot, self.flow_id, self._sent, ENTRIES_A_READ)
-            if not items:
-                break
-            for item in items:
-                self._sent = item.seq
-                await self._outbox.put_when_room(self._wrap(item.seq, item_json(item)))
-        aside, self._aside = self._aside or [], None
-        for seq, text in aside:
-            self._send(seq, text)
+        """Send what the log has up to the live entries, then those, and go on live."""
+        aside = self._aside
+        while aside or self._sent < self._live_after:
+            if self._sent < self._live_after:
+                await self._send_page()
+            elif aside:
+                await self._send_when_room(*aside.popleft())
+        self._aside = None
+
+    async def _send_page(self) -> None:
+        async with self._rooms.database.read() as snapshot:
+            items = await log.after(snapshot, self.flow_id, self._sent, ENTRIES_A_READ)
+        for item in items:
+            await self._send_when_room(item.seq, item_json(item))
+        if not items:
+            self._sent = self._live_after  # the log is gone, with its flow
+
+    async def _send_when_room(self, seq: int, text: bytes) -> None:
+        if seq > self._sent:
+            await self._outbox.put_when_room(self._wrap(seq, text))
+            self._sent = seq
 
     def leave(self) -> None:
         self._rooms.notifier.unfollow(self.flow_id, self)
 
     def entry(self, item: LogItem, text: bytes) -> None:
         """A live entry, from the notifier."""
-        if self._aside is None:
-            self._send(item.seq, text)
-        elif len(self._aside) < self._rooms.settings.socket_buffer:
-            self._aside.append((item.seq, text))
-        else:
-            self._outbox.overflow()
+        if self._aside is not None:
+            self._keep_aside(item.seq, text)
+        elif item.seq > self._sent:
+            self._sent = item.seq
+            self._outbox.put(self._wrap(item.seq, text))
+
+    def _keep_aside(self, seq: int, text: bytes) -> None:
+        if self._aside is not None and len(self._aside) < self._rooms.settings.socket_buffer:
+            self._aside.append((seq, text))
+        elif self._aside is not None:
+            self._live_after = seq
+            self._aside.clear()
 
     def progress(self, flow_id: str, message: bytes) -> None:
         if self._with_progress and self._aside is None:
@@ -80,8 +97,3 @@ class Subscription:
 
     def summary(self, flow: FlowView) -> None:
         """Summaries are for those who follow all flows."""
-
-    def _send(self, seq: int, text: bytes) -> None:
-        if seq > self._sent:
-            self._sent = seq
-            self._outbox.put(self._wrap(seq, text))

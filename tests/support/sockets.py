@@ -58,6 +58,10 @@ class Socket:
         await self.send("ping")
         return (await self.until(lambda message: message["type"] == "pong"))[:-1]
 
+    def cut(self) -> None:
+        """Lose the connection without a word."""
+        self._connection.transport.abort()
+
     async def closed(self) -> tuple[int, list[Message]]:
         """The code with which the service closes, and the messages before that."""
         messages: list[Message] = []

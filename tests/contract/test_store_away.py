@@ -83,8 +83,8 @@ async def _assert_away(url: str) -> None:
     with pytest.raises(StoreAway):
         await _know(database, "video")
     with pytest.raises(StoreAway):
-        async with database.read():
-            pass
+        async with database.read() as snapshot:
+            await snapshot.exec_driver_sql("SELECT 1")
     await database.close()
     _let_threads_end()
 

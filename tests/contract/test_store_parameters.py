@@ -2,10 +2,9 @@
 
 import pytest
 from sqlalchemy import Select, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bullflow.store import streams
-from bullflow.store.database import Database, each_number, one_of
+from bullflow.store.database import Database, Transaction, each_number, one_of
 from bullflow.store.tables import StreamPosition
 
 
@@ -54,6 +53,6 @@ async def test_numbers_by_key_arrive_as_a_table(database: Database) -> None:
     assert found == numbers
 
 
-def _names_among(connection: AsyncConnection, names: list[str], *, wanted: bool = True) -> Select[str]:
+def _names_among(connection: Transaction, names: list[str], *, wanted: bool = True) -> Select[str]:
     among = one_of(connection, StreamPosition.queue_name, names)
     return select(StreamPosition.queue_name).where(among if wanted else ~among)

@@ -9,15 +9,14 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Engine, event, text
 
 from bullflow.store import flows, log, views
-from bullflow.store.database import Database
+from bullflow.store.database import Database, Transaction
 from bullflow.store.views import FlowFilter
 from support.servers import DatabaseServer
 
-Query = Callable[[AsyncConnection], Awaitable[Any]]
+Query = Callable[[Transaction], Awaitable[Any]]
 
 ROWS = 40_000
 NUMBERS = {
@@ -172,8 +171,11 @@ async def _explained(database: Database, query: Query) -> str:
             # So small a table fits into memory; that of a store that has grown does not.
             await connection.execute(text("SET LOCAL enable_seqscan = off"))
             await connection.execute(text("SET LOCAL enable_bitmapscan = off"))
-        event.listen(connection.sync_connection, "before_cursor_execute", note)
-        await query(connection)
-        event.remove(connection.sync_connection, "before_cursor_execute", note)
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            await query(connection)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        sent = [(statement, parameters) for statement, parameters in sent if not statement.startswith("BEGIN")]
         plans = [await connection.exec_driver_sql(explain + statement, parameters) for statement, parameters in sent]
         return "\n\n".join("\n".join(str(row[-1]) for row in plan) for plan in plans)

@@ -120,7 +120,7 @@ async def test_those_who_wait_are_told_when_the_flow_can_be_read(database: Datab
     seen: list[list[str]] = []
 
     def accepted(new: Sequence[NewFlow]) -> None:
-        with create_engine(driver_url(database.url, sync=True), poolclass=NullPool).connect() as elsewhere:
+        with create_engine(driver_url(database.url), poolclass=NullPool).connect() as elsewhere:
             seen.append(list(elsewhere.scalars(select(Flow.id).order_by(Flow.id))))
 
     clock = HandClock()

@@ -155,7 +155,7 @@ def test_the_revisions_form_one_line() -> None:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    engine = create_engine(driver_url(url, sync=True), poolclass=NullPool)
+    engine = create_engine(driver_url(url), poolclass=NullPool)
     with engine.connect() as connection:
         yield connection
 

@@ -10,22 +10,31 @@ SQLite and Postgres differ in three things, and all three are settled here:
 * Long lists of ids are sent as one parameter, so that statements stay few and are prepared once.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal, TypeVar
+from typing import cast as cast_type
 
 import orjson
 from sqlalchemy import (
     JSON,
     ColumnElement,
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
     Integer,
+    ScalarResult,
     Subquery,
     Text,
     any_,
     bindparam,
     cast,
     column,
+    create_engine,
     event,
     func,
     select,
@@ -34,12 +43,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.pool import QueuePool
 
 from bullflow.errors import Misconfigured, StoreAway
 
 Dialect = Literal["sqlite", "postgresql"]
+T = TypeVar("T")
+_Parameters = Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 
 READERS = 8
 WRITERS = 8
@@ -60,10 +71,10 @@ def dialect_of(url: str) -> Dialect:
     return "sqlite" if url.startswith("sqlite:") else "postgresql"
 
 
-def driver_url(url: str, *, sync: bool = False) -> URL:
+def driver_url(url: str) -> URL:
     """SQLAlchemy's form of a plain `sqlite:///…` or libpq `postgresql://…` url."""
     if dialect_of(url) == "sqlite":
-        return make_url(url).set(drivername="sqlite" if sync else "sqlite+aiosqlite")
+        return make_url(url).set(drivername="sqlite")
     try:
         plain = make_url(_with_host(url))
     except ArgumentError as error:
@@ -77,103 +88,180 @@ def _with_host(url: str) -> str:
     return f"postgresql{mark}{rest.replace(':@', '@', 1)}" if head else url
 
 
+class Transaction:
+    """One transaction. Each statement runs whole in a thread, from compiling it to fetching its rows.
+
+    The connection is taken, and the transaction begun, in the thread of its first statement.
+    """
+
+    def __init__(self, engine: Engine, threads: ThreadPoolExecutor, begin: Callable[[Connection], None]) -> None:
+        self.dialect = engine.dialect
+        self._engine = engine
+        self._threads = threads
+        self._begin = begin
+        self._open: Connection | None = None
+
+    async def execute(self, statement: Executable, parameters: _Parameters = None) -> CursorResult[Any]:
+        """The statement's result, with all of its rows."""
+        return await self._in_thread(lambda: _whole(self._connection().execute(statement, parameters)))
+
+    async def scalars(self, statement: Executable) -> ScalarResult[Any]:
+        return (await self.execute(statement)).scalars()
+
+    async def scalar(self, statement: Executable) -> Any:
+        return (await self.execute(statement)).scalar()
+
+    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> CursorResult[Any]:
+        """A statement in the driver's own words."""
+        return await self._in_thread(lambda: _whole(self._connection().exec_driver_sql(statement, parameters)))
+
+    async def end(self, *, commit: bool) -> None:
+        """Keep what was written, or nothing, and give the connection back."""
+        if self._open is not None:
+            await self._in_thread(lambda: self._end(commit=commit))
+
+    def _connection(self) -> Connection:
+        if self._open is None:
+            connection = self._engine.connect()
+            try:
+                self._begin(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._open = connection
+        return self._open
+
+    def _end(self, *, commit: bool) -> None:
+        assert self._open is not None  # noqa: S101 - `end` has looked
+        connection, self._open = self._open, None
+        with connection:
+            if self.dialect.name != "sqlite":
+                (connection.commit if commit else connection.rollback)()
+            elif not connection.invalidated:
+                connection.exec_driver_sql("COMMIT" if commit else "ROLLBACK")
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # Nobody else may touch the connection before the thread has let it go.
+            while not running.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({running})
+            raise
+
+
+def _whole(result: CursorResult[Any]) -> CursorResult[Any]:
+    return cast_type("CursorResult[Any]", result.freeze()()) if result.returns_rows else result
+
+
 class Database:
     """The store's connections. `read` and `write` give one transaction each; a write commits when its block ends."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.dialect = dialect_of(url)
-        if self.dialect == "sqlite":
-            self._writer = self._sqlite(1)
-            self._reader = self._sqlite(READERS)
-        else:
-            self._writer = self._postgres(WRITERS, "READ COMMITTED")
-            self._reader = self._postgres(READERS, "REPEATABLE READ")
+        writers = 1 if self.dialect == "sqlite" else WRITERS
+        self._writer = self._engine(writers, "READ COMMITTED")
+        self._reader = self._engine(READERS, "REPEATABLE READ")
+        # As many threads as connections: whoever has a place here never waits for a connection in a thread.
+        self._threads = ThreadPoolExecutor(writers + READERS, thread_name_prefix="bullflow-store")
+        self._may_write = asyncio.Semaphore(writers)
+        self._may_read = asyncio.Semaphore(READERS)
 
-    def _sqlite(self, size: int) -> AsyncEngine:
-        engine = create_async_engine(
+    def _engine(self, size: int, isolation: Literal["READ COMMITTED", "REPEATABLE READ"]) -> Engine:
+        return self._sqlite(size) if self.dialect == "sqlite" else self._postgres(size, isolation)
+
+    def _sqlite(self, size: int) -> Engine:
+        engine = create_engine(
             driver_url(self.url),
             isolation_level="AUTOCOMMIT",
+            poolclass=QueuePool,
             pool_size=size,
             max_overflow=0,
-            pool_timeout=BUSY_SECONDS,
+            hide_parameters=True,
+            connect_args={"check_same_thread": False, "cached_statements": 512},
         )
 
-        @event.listens_for(engine.sync_engine, "connect")
+        @event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:
             cursor = connection.cursor()
             for pragma in _PRAGMAS:
                 cursor.execute(pragma)
             cursor.close()
 
-        @event.listens_for(engine.sync_engine, "invalidate")
-        def let_go(connection: Any, _record: Any, _error: BaseException | None) -> None:
-            # Whoever is cancelled in the middle of a statement loses the connection. Closing it is not enough:
-            # SQLite keeps the transaction, and with it the write lock, as long as a statement is open.
-            connection.rollback()
-
         return engine
 
-    def _postgres(self, size: int, isolation: Literal["READ COMMITTED", "REPEATABLE READ"]) -> AsyncEngine:
-        return create_async_engine(
+    def _postgres(self, size: int, isolation: Literal["READ COMMITTED", "REPEATABLE READ"]) -> Engine:
+        return create_engine(
             driver_url(self.url),
             isolation_level=isolation,
+            poolclass=QueuePool,
             pool_size=size,
             max_overflow=0,
-            pool_timeout=BUSY_SECONDS,
-            pool_pre_ping=False,
+            hide_parameters=True,
             connect_args={"connect_timeout": 5, "application_name": "bullflow"},
         )
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self) -> AsyncIterator[Transaction]:
         """One snapshot of the store."""
-        async with _away(), self._reader.connect() as connection:
-            if self.dialect == "sqlite":
-                await connection.exec_driver_sql("BEGIN")
-                try:
-                    yield connection
-                finally:
-                    await _roll_back(connection)
-            else:
-                yield connection
+        begin = _begin_snapshot if self.dialect == "sqlite" else _begin_itself
+        async with _away(), self._may_read:
+            transaction = Transaction(self._reader, self._threads, begin)
+            try:
+                yield transaction
+            finally:
+                await transaction.end(commit=False)
 
     @asynccontextmanager
-    async def write(self, *, replayable: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def write(self, *, replayable: bool = False) -> AsyncIterator[Transaction]:
         """One transaction: all of the block is kept, or nothing.
 
         It is on the disk when the block ends. One that is `replayable` (the recorder's: what it writes stands in the
         engine's streams as well) is kept whole through any crash of a process, but SQLite may put it on the disk a
         moment later; after a power cut it is read from the stream again.
         """
-        async with _away(), self._writer.connect() as connection:
-            if self.dialect == "sqlite":
-                await self._sync(connection, "NORMAL" if replayable else "FULL")
-                await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    await _roll_back(connection)
-                    raise
-                await connection.exec_driver_sql("COMMIT")
-            else:
-                async with connection.begin():
-                    yield connection
-
-    async def _sync(self, connection: AsyncConnection, mode: str) -> None:
-        if connection.info.get("synchronous") != mode:
-            await connection.exec_driver_sql(f"PRAGMA synchronous = {mode}")
-            connection.info["synchronous"] = mode
+        begin: Callable[[Connection], None] = _begin_itself
+        if self.dialect == "sqlite":
+            begin = _begin_replayable if replayable else _begin_durable
+        async with _away(), self._may_write:
+            transaction = Transaction(self._writer, self._threads, begin)
+            try:
+                yield transaction
+            except BaseException:
+                await transaction.end(commit=False)
+                raise
+            await transaction.end(commit=True)
 
     async def close(self) -> None:
-        await self._writer.dispose()
-        await self._reader.dispose()
+        self._writer.dispose()
+        self._reader.dispose()
+        self._threads.shutdown(wait=False)
 
 
-async def _roll_back(connection: AsyncConnection) -> None:
-    """End SQLite's transaction; when a statement was cancelled, it has ended with its connection."""
-    if not connection.invalidated:
-        await connection.exec_driver_sql("ROLLBACK")
+def _begin_itself(_connection: Connection) -> None:
+    """Postgres begins with the first statement."""
+
+
+def _begin_snapshot(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_durable(connection: Connection) -> None:
+    _begin_immediate(connection, "FULL")
+
+
+def _begin_replayable(connection: Connection) -> None:
+    _begin_immediate(connection, "NORMAL")
+
+
+def _begin_immediate(connection: Connection, synchronous: str) -> None:
+    if connection.info.get("synchronous") != synchronous:
+        connection.exec_driver_sql(f"PRAGMA synchronous = {synchronous}")
+        connection.info["synchronous"] = synchronous
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @asynccontextmanager
@@ -199,7 +287,7 @@ def is_wrong(error: Exception) -> bool:
 
 
 def one_of(
-    connection: AsyncConnection, attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Sequence[str]
+    connection: Transaction, attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Sequence[str]
 ) -> ColumnElement[bool]:
     """`attribute IN values`, with all values in one parameter."""
     if connection.dialect.name == "sqlite":
@@ -208,7 +296,7 @@ def one_of(
     return attribute == any_(bindparam(None, list(values), type_=ARRAY(Text)))
 
 
-def each_number(connection: AsyncConnection, numbers: Mapping[str, int]) -> Subquery:
+def each_number(connection: Transaction, numbers: Mapping[str, int]) -> Subquery:
     """A table with the columns `key` and `number`, sent as one parameter."""
     text = bindparam(None, orjson.dumps(dict(numbers)).decode(), type_=Text)
     if connection.dialect.name == "sqlite":

@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, bindparam, insert, literal, literal_column, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bullflow.flow.facts import FactId, Json
 from bullflow.flow.fold import Changes, FlowState, JobState
@@ -14,7 +13,7 @@ from bullflow.flow.plan import StoredJob
 from bullflow.flow.states import FlowStatus, JobStatus
 from bullflow.flow.tree import FlowRequest, NewJob
 from bullflow.store import log
-from bullflow.store.database import one_of
+from bullflow.store.database import Transaction, one_of
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob, FlowTag
 
 
@@ -36,7 +35,7 @@ class NewFlow:
         return counts
 
 
-async def add(connection: AsyncConnection, flows: Sequence[NewFlow]) -> None:
+async def add(connection: Transaction, flows: Sequence[NewFlow]) -> None:
     """Store accepted flows with all of their jobs."""
     await connection.execute(insert(Flow), [_flow_row(flow) for flow in flows])
     tags = [{"tag": tag, "flow_id": flow.id} for flow in flows for tag in flow.request.tags]
@@ -87,7 +86,7 @@ def _job_row(flow: NewFlow, job: NewJob) -> dict[str, Any]:
     }
 
 
-async def load_for_fold(connection: AsyncConnection, job_ids: Sequence[str]) -> tuple[list[JobState], list[FlowState]]:
+async def load_for_fold(connection: Transaction, job_ids: Sequence[str]) -> tuple[list[JobState], list[FlowState]]:
     """The jobs with these BullMQ ids and their flows, locked until the transaction ends.
 
     Everybody locks in the order of the flows, so that no two wait for each other.
@@ -163,7 +162,7 @@ def _flow_state(row: Any) -> FlowState:
     )
 
 
-async def apply(connection: AsyncConnection, changes: Changes) -> None:
+async def apply(connection: Transaction, changes: Changes) -> None:
     """Write down what a fold has changed."""
     if changes.jobs:
         await connection.execute(_UPDATE_JOB, [_changed_job(job) for job in changes.jobs])
@@ -235,7 +234,7 @@ def _changed_flow(flow: FlowState) -> dict[str, Any]:
     }
 
 
-async def to_dispatch(connection: AsyncConnection, skip: Sequence[str], limit: int) -> dict[str, int]:
+async def to_dispatch(connection: Transaction, skip: Sequence[str], limit: int) -> dict[str, int]:
     """The oldest flows that are not known to be in the engine, without those in `skip`, with their numbers of jobs."""
     jobs = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
     rows = await connection.execute(
@@ -251,7 +250,7 @@ async def to_dispatch(connection: AsyncConnection, skip: Sequence[str], limit: i
 _DUE: ColumnElement[bool] = literal_column("flows.dispatch_due")
 
 
-async def jobs_to_dispatch(connection: AsyncConnection, flow_ids: Sequence[str]) -> list[StoredJob]:
+async def jobs_to_dispatch(connection: Transaction, flow_ids: Sequence[str]) -> list[StoredJob]:
     """All jobs of these flows, flow by flow, in tree order."""
     rows = await connection.execute(
         select(*_STORED_JOB)

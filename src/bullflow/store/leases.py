@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bullflow.errors import LeadershipLost
+from bullflow.store.database import Transaction
 from bullflow.store.tables import Lease
 
 
@@ -26,7 +26,7 @@ class Held:
     token: int
 
 
-async def acquire(connection: AsyncConnection, name: str, holder: str, now: int, term: timedelta) -> Held | None:
+async def acquire(connection: Transaction, name: str, holder: str, now: int, term: timedelta) -> Held | None:
     """Take the lease if it is free, expired or ours; None while somebody else holds it."""
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(Lease)
     await connection.execute(
@@ -42,7 +42,7 @@ async def acquire(connection: AsyncConnection, name: str, holder: str, now: int,
     return None if token is None else Held(name, holder, token)
 
 
-async def hold(connection: AsyncConnection, lease: Held, now: int, term: timedelta) -> None:
+async def hold(connection: Transaction, lease: Held, now: int, term: timedelta) -> None:
     """Renew inside a transaction; raises LeadershipLost when the lease has changed hands."""
     done = await connection.execute(
         update(Lease).where(Lease.name == lease.name, Lease.token == lease.token).values(expires_at=_until(now, term))
@@ -51,14 +51,14 @@ async def hold(connection: AsyncConnection, lease: Held, now: int, term: timedel
         raise LeadershipLost
 
 
-async def release(connection: AsyncConnection, lease: Held) -> None:
+async def release(connection: Transaction, lease: Held) -> None:
     """Give the lease back, so that the next one need not wait for it to expire."""
     await connection.execute(
         update(Lease).where(Lease.name == lease.name, Lease.token == lease.token).values(expires_at=0)
     )
 
 
-async def is_held(connection: AsyncConnection, name: str, now: int) -> bool:
+async def is_held(connection: Transaction, name: str, now: int) -> bool:
     """Whether somebody holds the lease just now."""
     expires_at = await connection.scalar(select(Lease.expires_at).where(Lease.name == name))
     return expires_at is not None and expires_at > now

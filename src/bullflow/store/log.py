@@ -6,12 +6,11 @@ from typing import Any
 
 import orjson
 from sqlalchemy import and_, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bullflow.clock import iso
 from bullflow.flow.facts import Json
 from bullflow.flow.fold import Entry
-from bullflow.store.database import each_number, one_of
+from bullflow.store.database import Transaction, each_number, one_of
 from bullflow.store.tables import Flow, LogEntry
 
 
@@ -40,7 +39,7 @@ def _fragment(value: Any) -> orjson.Fragment:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-async def append(connection: AsyncConnection, entries: Iterable[Entry]) -> None:
+async def append(connection: Transaction, entries: Iterable[Entry]) -> None:
     """Write entries; their numbers were given under the lock of their flow."""
     rows = [
         {
@@ -58,7 +57,7 @@ async def append(connection: AsyncConnection, entries: Iterable[Entry]) -> None:
         await connection.execute(insert(LogEntry), rows)
 
 
-async def after(connection: AsyncConnection, flow_id: str, seq: int, limit: int) -> list[LogItem]:
+async def after(connection: Transaction, flow_id: str, seq: int, limit: int) -> list[LogItem]:
     """Up to `limit` entries of one flow with a greater `seq`, oldest first."""
     rows = await connection.execute(
         select(*_COLUMNS).where(LogEntry.flow_id == flow_id, LogEntry.seq > seq).order_by(LogEntry.seq).limit(limit)
@@ -66,7 +65,7 @@ async def after(connection: AsyncConnection, flow_id: str, seq: int, limit: int)
     return [_item(row) for row in rows]
 
 
-async def after_each(connection: AsyncConnection, since: Mapping[str, int], limit: int) -> list[LogItem]:
+async def after_each(connection: Transaction, since: Mapping[str, int], limit: int) -> list[LogItem]:
     """Entries of several flows, each after its own `seq`; at most `limit` in all, ordered by flow and `seq`."""
     start = each_number(connection, since)
     rows = await connection.execute(
@@ -78,7 +77,7 @@ async def after_each(connection: AsyncConnection, since: Mapping[str, int], limi
     return [_item(row) for row in rows]
 
 
-async def last_seqs(connection: AsyncConnection, flow_ids: Sequence[str]) -> dict[str, int]:
+async def last_seqs(connection: Transaction, flow_ids: Sequence[str]) -> dict[str, int]:
     """The number of the last entry of each of these flows that exists."""
     rows = await connection.execute(select(Flow.id, Flow.last_seq).where(one_of(connection, Flow.id, flow_ids)))
     return {row.id: row.last_seq for row in rows}

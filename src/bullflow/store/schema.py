@@ -57,7 +57,7 @@ def _config() -> Config:
 
 def _engine(url: str) -> Engine:
     arguments = {"timeout": BUSY_SECONDS} if dialect_of(url) == "sqlite" else {"connect_timeout": 5}
-    return create_engine(driver_url(url, sync=True), connect_args=arguments, poolclass=NullPool)
+    return create_engine(driver_url(url), connect_args=arguments, poolclass=NullPool)
 
 
 def _lock(connection: Connection) -> None:

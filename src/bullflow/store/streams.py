@@ -4,26 +4,26 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bullflow.flow.facts import FactId
+from bullflow.store.database import Transaction
 from bullflow.store.tables import StreamPosition
 
 
-async def know(connection: AsyncConnection, queue_names: Iterable[str]) -> None:
+async def know(connection: Transaction, queue_names: Iterable[str]) -> None:
     """Note queues that flows use, so that the recorder reads their streams from the beginning."""
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(StreamPosition)
     rows = [{"queue_name": name, "position": "0-0"} for name in sorted(set(queue_names))]
     await connection.execute(insert.on_conflict_do_nothing(index_elements=["queue_name"]), rows)
 
 
-async def positions(connection: AsyncConnection) -> dict[str, FactId]:
+async def positions(connection: Transaction) -> dict[str, FactId]:
     """Every known queue with the id of the last entry that was recorded."""
     rows = await connection.execute(select(StreamPosition.queue_name, StreamPosition.position))
-    return {name: FactId.parse(position) for name, position in rows}
+    return {row.queue_name: FactId.parse(row.position) for row in rows}
 
 
-async def advance(connection: AsyncConnection, read: Mapping[str, FactId]) -> None:
+async def advance(connection: Transaction, read: Mapping[str, FactId]) -> None:
     """Move the positions on, in the transaction that records what was read."""
     if read:
         await connection.execute(

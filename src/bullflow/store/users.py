@@ -2,17 +2,18 @@
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bullflow.store.database import Transaction
 from bullflow.store.tables import User
 
 LOCAL = "local"
 
 
-async def ensure(connection: AsyncConnection, name: str, new_id: str, now: int) -> str:
+async def ensure(connection: Transaction, name: str, new_id: str, now: int) -> str:
     """The id of the user with this name, who is made when there is none."""
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(User)
     await connection.execute(
         insert.values(id=new_id, name=name, created_at=now).on_conflict_do_nothing(index_elements=["name"])
     )
-    return (await connection.execute(select(User.id).where(User.name == name))).scalar_one()
+    user_id: str = (await connection.execute(select(User.id).where(User.name == name))).scalar_one()
+    return user_id

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bullflow.errors import NotFound
 from bullflow.flow.states import JobStatus
-from bullflow.store.database import one_of
+from bullflow.store.database import Transaction, one_of
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob, FlowTag
 
 
@@ -73,7 +72,7 @@ class FlowFilter:
     created_before: int | None = None
 
 
-async def flow(connection: AsyncConnection, user_id: str, flow_id: str) -> FlowView:
+async def flow(connection: Transaction, user_id: str, flow_id: str) -> FlowView:
     """One flow of this user; raises NotFound."""
     found = await flows_by_id(connection, user_id, [flow_id])
     if not found:
@@ -81,14 +80,14 @@ async def flow(connection: AsyncConnection, user_id: str, flow_id: str) -> FlowV
     return found[0]
 
 
-async def flows_by_id(connection: AsyncConnection, user_id: str, flow_ids: Sequence[str]) -> list[FlowView]:
+async def flows_by_id(connection: Transaction, user_id: str, flow_ids: Sequence[str]) -> list[FlowView]:
     """Those of these flows that exist and belong to this user."""
     rows = await connection.execute(_flows(user_id).where(one_of(connection, Flow.id, flow_ids)))
     return [_flow_view(row) for row in rows]
 
 
 async def flows(
-    connection: AsyncConnection, user_id: str, only: FlowFilter, before: str | None, limit: int
+    connection: Transaction, user_id: str, only: FlowFilter, before: str | None, limit: int
 ) -> list[FlowView]:
     """Flows older than the flow `before`, newest first."""
     query = _filtered(_flows(user_id), only)
@@ -128,7 +127,7 @@ def _first_id(instant: int) -> str:
     return f"{head[:8]}-{head[8:]}-7000-8000-000000000000"
 
 
-async def job(connection: AsyncConnection, user_id: str, job_id: str) -> JobView:
+async def job(connection: Transaction, user_id: str, job_id: str) -> JobView:
     """One job of this user's flows, by its id; raises NotFound."""
     rows = await connection.execute(
         select(*_JOB).join(Flow, Flow.id == FlowJob.flow_id).where(FlowJob.id == job_id, Flow.user_id == user_id)
@@ -140,7 +139,7 @@ async def job(connection: AsyncConnection, user_id: str, job_id: str) -> JobView
 
 
 async def jobs(
-    connection: AsyncConnection, flow_id: str, *, after: int, limit: int, status: str | None = None
+    connection: Transaction, flow_id: str, *, after: int, limit: int, status: str | None = None
 ) -> list[JobView]:
     """Jobs of one flow behind the position `after`, in tree order. The caller has checked whose flow it is."""
     query = select(*_JOB).where(FlowJob.flow_id == flow_id, FlowJob.position > after)
@@ -151,7 +150,7 @@ async def jobs(
 
 
 async def upper_jobs(
-    connection: AsyncConnection, flow_id: str, *, depth: int, max_children: int, limit: int
+    connection: Transaction, flow_id: str, *, depth: int, max_children: int, limit: int
 ) -> list[JobView]:
     """The jobs of the first `depth` levels, the first `max_children` below each, in tree order, at most `limit`."""
     place = func.row_number().over(partition_by=FlowJob.parent_id, order_by=FlowJob.position).label("place")
@@ -181,7 +180,7 @@ def _with_parents(candidates: Iterable[Any]) -> list[str]:
     return list(shown)
 
 
-async def _with_children(connection: AsyncConnection, found: Sequence[JobView]) -> list[JobView]:
+async def _with_children(connection: Transaction, found: Sequence[JobView]) -> list[JobView]:
     if not found:
         return []
     rows = await connection.execute(
@@ -190,8 +189,8 @@ async def _with_children(connection: AsyncConnection, found: Sequence[JobView]) 
         .order_by(FlowJob.parent_id, FlowJob.position)
     )
     children: defaultdict[str, list[str]] = defaultdict(list)
-    for parent_id, child_id in rows:
-        children[str(parent_id)].append(child_id)
+    for row in rows:
+        children[str(row.parent_id)].append(row.id)
     return [_replace_children(job, children.get(job.id, ())) for job in found]
 
 

@@ -1,5 +1,6 @@
 """The HTTP application: routes, errors and contracts."""
 
+import asyncio
 from importlib.metadata import version
 from typing import Any
 
@@ -41,6 +42,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     """The application over these rooms."""
     app = App(title="bullflow", version=version("bullflow"), description=_ABOUT, redoc_url=None)
     app.state.rooms = rooms
+    app.state.stopping = asyncio.Event()  # set by the server; what would stay open ends then
     for router in (flows.router, events.router, health.router, live.router):
         app.include_router(router)
     problems.install(app)

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from bullflow import wire
-from bullflow.errors import Fault, Invalid
+from bullflow.errors import Away, Fault, Invalid
 from bullflow.http.flows import FlowId
-from bullflow.http.outbox import Outbox, TooSlow
+from bullflow.http.outbox import GivenUp, Outbox
 from bullflow.http.paging import LARGEST_PLACE, Cursor, Limit, after_number
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms, Rooms
@@ -51,7 +53,8 @@ async def list_events(
 ) -> Response:
     """Every entry once and in order. With `Accept: text/event-stream` it stays open and `Last-Event-ID` resumes."""
     if EVENT_STREAM in request.headers.get("accept", ""):
-        return await _stream(rooms, flow_id, after if last_event_id is None else _last_seq(last_event_id))
+        start = after if last_event_id is None else _last_seq(last_event_id)
+        return await _stream(rooms, request.app.state.stopping, flow_id, start)
     listing = f"events:{flow_id}"
     start = after_number(listing, cursor, after)
     async with rooms.database.read() as snapshot:
@@ -68,18 +71,49 @@ def _last_seq(text: str) -> int:
     raise Invalid([Fault("Last-Event-ID", "is not a `seq`")])
 
 
-async def _stream(rooms: Rooms, flow_id: str, after: int) -> Response:
+async def _stream(rooms: Rooms, stopping: asyncio.Event, flow_id: str, after: int) -> Response:
     outbox = Outbox(rooms.settings.socket_buffer)
     subscription = Subscription(rooms, flow_id, outbox, wrap=_sse, with_progress=False)
     await subscription.join(after)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_messages(subscription, outbox), headers=headers, media_type=EVENT_STREAM)
+    return _Stream(subscription, outbox, stopping)
 
 
-async def _messages(subscription: Subscription, outbox: Outbox) -> AsyncIterator[bytes]:
-    catching_up = asyncio.create_task(subscription.catch_up())
-    try:
-        yield b": following\n\n"
+class _Stream(StreamingResponse):
+    """Messages until the client goes or is given up, or the service stops."""
+
+    def __init__(self, subscription: Subscription, outbox: Outbox, stopping: asyncio.Event) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(_messages(outbox), headers=headers, media_type=EVENT_STREAM)
+        self._subscription = subscription
+        self._outbox = outbox
+        self._stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        tasks = [asyncio.create_task(self._catch_up()), asyncio.create_task(self._end_with_the_service())]
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Here and not in the generator, which never begins when the client has gone at once.
+            self._subscription.leave()
+            for task in tasks:
+                task.cancel()
+
+    async def _catch_up(self) -> None:
+        try:
+            await self._subscription.catch_up()
+        except Exception as error:
+            self._outbox.give_up()
+            if not isinstance(error, Away):
+                raise
+
+    async def _end_with_the_service(self) -> None:
+        await self._stopping.wait()
+        self._outbox.give_up()
+
+
+async def _messages(outbox: Outbox) -> AsyncIterator[bytes]:
+    yield b": following\n\n"
+    with suppress(GivenUp):
         while True:
             try:
                 async with asyncio.timeout(KEEP_ALIVE_SECONDS):
@@ -88,13 +122,6 @@ async def _messages(subscription: Subscription, outbox: Outbox) -> AsyncIterator
                 # A comment shows proxies, and a client that has gone, that the line is alive.
                 message = b": alive\n\n"
             yield message
-            if catching_up.done() and catching_up.exception() is not None:
-                return
-    except TooSlow:
-        return
-    finally:
-        subscription.leave()
-        catching_up.cancel()
 
 
 def _sse(seq: int, item: bytes) -> bytes:

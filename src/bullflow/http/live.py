@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
 from bullflow.errors import Away, Malformed, NotFound
-from bullflow.http.outbox import Outbox, TooSlow
+from bullflow.http.outbox import GivenUp, Outbox
 from bullflow.http.paging import LARGEST_PLACE
 from bullflow.http.rooms import InRooms, Rooms
 from bullflow.http.shapes import flow_shape
@@ -94,7 +94,7 @@ class _Connection:
                 await self._socket.close(TOO_SLOW, "too slow: resume from your last seq")
 
     async def _send_all(self) -> None:
-        with suppress(TooSlow, WebSocketDisconnect, RuntimeError):  # the last two: the client has gone
+        with suppress(GivenUp, WebSocketDisconnect, RuntimeError):  # the last two: the client has gone
             while True:
                 message = await self._outbox.take()
                 await self._socket.send_text(message.decode())

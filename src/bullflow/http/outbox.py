@@ -8,12 +8,12 @@ import asyncio
 from collections import deque
 
 
-class TooSlow(Exception):
-    """The client has not taken its messages; it may come back and resume."""
+class GivenUp(Exception):
+    """The client gets no more: it has not taken its messages, or the service stops. It may come back and resume."""
 
 
 class Outbox:
-    """Messages for one client. Past its bound the client is given up: `take` raises TooSlow from then on."""
+    """Messages for one client. Past its bound the client is given up: `take` raises GivenUp from then on."""
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
@@ -27,7 +27,7 @@ class Outbox:
         if len(self._messages) < self._bound:
             self._add(message)
         else:
-            self._give_up()
+            self.give_up()
 
     def drop_or_put(self, message: bytes) -> None:
         """Add a message that may be left out when the client is behind."""
@@ -42,12 +42,12 @@ class Outbox:
         self._add(message)
 
     async def take(self) -> bytes:
-        """The next message; raises TooSlow when the client has been given up."""
-        while not self._messages:
+        """The next message; raises GivenUp when the client has been given up."""
+        while not self._messages and not self.is_given_up:
             self._filled.clear()
             await self._filled.wait()
         if self.is_given_up:
-            raise TooSlow
+            raise GivenUp
         message = self._messages.popleft()
         if len(self._messages) <= self._bound // 4:
             self._room.set()
@@ -61,10 +61,10 @@ class Outbox:
         """Return when the client has been given up, also while a message is on its way and will not go through."""
         await self._given_up.wait()
 
+    def give_up(self) -> None:
+        self._given_up.set()
+        self._filled.set()
+
     def _add(self, message: bytes) -> None:
         self._messages.append(message)
         self._filled.set()
-
-    def _give_up(self) -> None:
-        """Only a full outbox comes to this, so whoever takes next is not left waiting."""
-        self._given_up.set()

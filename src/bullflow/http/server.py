@@ -58,6 +58,7 @@ class HttpServer(uvicorn.Server):
             )
         )
         self._stop = asyncio.Event()
+        self._streams_stop: asyncio.Event = app.state.stopping
 
     async def run_until(self, stop: asyncio.Event, listener: socket.socket) -> None:
         """Serve until `stop` is set, then close what is open."""
@@ -71,6 +72,7 @@ class HttpServer(uvicorn.Server):
         await stop.wait()
         self.should_exit = True
         self._stop.set()
+        self._streams_stop.set()
 
     async def main_loop(self) -> None:
         while not await self.on_tick(0):

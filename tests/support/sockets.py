@@ -129,7 +129,7 @@ async def event_stream(
 
 async def _events(answer: httpx.Response) -> AsyncIterator[SentEvent]:
     fields: dict[str, str] = {}
-    async for line in answer.aiter_lines():
+    async for line in _lines(answer):
         if line.startswith(":"):
             continue
         if line:
@@ -140,6 +140,15 @@ async def _events(answer: httpx.Response) -> AsyncIterator[SentEvent]:
         elif fields:
             yield SentEvent(int(fields["id"]), fields["data"])
             fields = {}
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[str]:
+    """Lines as the format has them; httpx's own reader would end them at Unicode's line separators too."""
+    begun = b""
+    async for piece in answer.aiter_bytes():
+        *lines, begun = (begun + piece).split(b"\n")
+        for line in lines:
+            yield line.decode()
 
 
 async def exchange(url: str, request: bytes) -> tuple[int, bytes]:

@@ -1,0 +1,84 @@
+"""The rooms below HTTP without the engine: a store that counts its reads, and a log that tests write."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+
+from bullflow import telemetry
+from bullflow.errors import StoreAway
+from bullflow.flow.facts import Json
+from bullflow.flow.fold import Entry
+from bullflow.flow.states import LogEvent
+from bullflow.flow.tree import Node
+from bullflow.http.rooms import Rooms
+from bullflow.notifier import Notifier
+from bullflow.service.submit import Submit
+from bullflow.settings import load
+from bullflow.store import log, users
+from bullflow.store.database import Database, Transaction
+from bullflow.store.tables import Flow
+from support.flows import Submitter
+
+
+class CountingDatabase(Database):
+    """A real store that counts how often it is read, and is away when the test says so."""
+
+    reads = 0
+    is_away = False
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        if self.is_away:
+            raise StoreAway("the test has taken it away")
+        self.reads += 1
+        async with super().read() as snapshot:
+            yield snapshot
+
+
+class Tail:
+    """A notifier over a store, and what writes into that store."""
+
+    def __init__(self, database: CountingDatabase) -> None:
+        self.database = database
+        self.notifier = Notifier(database, log=telemetry.logger("notifier"))
+        self.submitter = Submitter(database)
+
+    async def flow(self, *, entries: int = 1, user: str = users.LOCAL) -> str:
+        """A new flow with so many entries in its log."""
+        node = Node(name="a", queue_name="q", data=Json("{}"), opts={})
+        flow_id = (await self.submitter.one(node, user=user)).id
+        await self.write(flow_id, entries - 1)
+        return flow_id
+
+    async def write(self, flow_id: str, entries: int) -> None:
+        """Add entries as the recorder does, without telling anybody."""
+        async with self.database.write() as transaction:
+            last = await transaction.scalar(select(Flow.last_seq).where(Flow.id == flow_id))
+            assert last is not None
+            await log.append(transaction, [_entry(flow_id, last + n) for n in range(1, entries + 1)])
+            await transaction.execute(update(Flow).where(Flow.id == flow_id).values(last_seq=last + entries))
+
+    async def tell(self, flow_id: str, entries: int) -> None:
+        """Add entries, ring, and let the notifier do its round."""
+        await self.write(flow_id, entries)
+        self.notifier.hear({"flows": [[flow_id, "0"]]})
+        await self.notifier.run_once()
+
+    async def rooms(self, data_dir: Path, **settings: Any) -> Rooms:
+        """What the routes need, over this tail."""
+        clock = self.submitter.clock
+        return Rooms(
+            settings=load(database_url=self.database.url, data_dir=data_dir, **settings),
+            database=self.database,
+            submit=Submit(self.database, clock=clock, new_id=clock.new_id, accepted=self.submitter.accepted),
+            notifier=self.notifier,
+            user_id=await self.submitter.user(),
+            probes={},
+        )
+
+
+def _entry(flow_id: str, seq: int) -> Entry:
+    return Entry(flow_id=flow_id, seq=seq, at=1_790_000_000_000 + seq, event=LogEvent.JOB_ACTIVE, data={"n": seq})

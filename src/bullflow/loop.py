@@ -7,11 +7,14 @@ nothing is lost by that, because the work itself waits in the store.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
+
+from bullflow.errors import BullflowError
 
 FIRST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=2)
@@ -81,3 +84,25 @@ async def run(
 def _trace(error: Exception) -> Exception | None:
     """A trace for faults of ours; a system that is away needs none."""
     return None if isinstance(error, OSError) or type(error).__name__.endswith("Away") else error
+
+
+async def side_by_side(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run these until all have ended; when one fails the others are cancelled, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for part in parts:
+                tasks.create_task(part)
+    except BaseExceptionGroup as group:
+        raise first_error(group) from group
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What a user should read of several errors: one of ours if there is one."""
+    errors = _leaves(group)
+    return next((error for error in errors if isinstance(error, BullflowError)), errors[0])
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]

@@ -31,12 +31,13 @@ from bullflow.engine.embedded import EmbeddedEngine
 from bullflow.engine.keys import news_channel, work_channel
 from bullflow.engine.producer import Producer
 from bullflow.engine.stream import EventStreams
-from bullflow.errors import BullflowError, LeadershipLost, Misconfigured
+from bullflow.errors import LeadershipLost, Misconfigured
 from bullflow.flow.fold import Changes
 from bullflow.http.app import create_app
 from bullflow.http.rooms import Probe, Rooms
 from bullflow.http.server import HttpServer, listen, url_of
 from bullflow.leader import RECORDER, Leader
+from bullflow.loop import first_error, side_by_side
 from bullflow.notifier import LOOK_EVERY as NOTIFIER_LOOKS
 from bullflow.notifier import Notifier
 from bullflow.recorder import BLOCK, Lease, Recorder
@@ -64,7 +65,7 @@ async def up(settings: Settings, workers: Sequence[Worker], ready: Ready, *, sto
         rooms = await _rooms(base)
         async with _running(_recording(base), base.news.run(), base.work.run(), _notifying(rooms)):
             jobs = (worker.run(settings, stop=stop) for worker in workers)
-            await _all(_serving(rooms, listener, stop, ready), *jobs)
+            await side_by_side(_serving(rooms, listener, stop, ready), *jobs)
 
 
 async def api(settings: Settings, ready: Ready) -> None:
@@ -300,28 +301,7 @@ async def _running(*parts: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             for task in running:
                 task.cancel()
     except BaseExceptionGroup as group:
-        raise _first(group) from group
-
-
-async def _all(*parts: Coroutine[Any, Any, None]) -> None:
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for part in parts:
-                tasks.create_task(part)
-    except BaseExceptionGroup as group:
-        raise _first(group) from group
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What a user should read: an error of ours if there is one."""
-    leaves = list(_leaves(group))
-    return next((error for error in leaves if isinstance(error, BullflowError)), leaves[0])
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
+        raise first_error(group) from group
 
 
 def _new_id() -> str:

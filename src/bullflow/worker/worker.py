@@ -12,6 +12,7 @@ from uuid import uuid4
 from bullflow import telemetry
 from bullflow.engine.address import engine_url
 from bullflow.engine.consumer import Consumer, ConsumerOptions
+from bullflow.loop import side_by_side
 from bullflow.settings import Settings, load
 from bullflow.worker.registry import Handler, Registry, Task
 from bullflow.worker.runner import GRACE, Runner
@@ -102,9 +103,7 @@ async def run_workers(workers: Sequence[Worker], settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with asyncio.TaskGroup() as tasks:
-        for worker in workers:
-            tasks.create_task(worker.run(settings, stop=stop))
+    await side_by_side(*(worker.run(settings, stop=stop) for worker in workers))
 
 
 async def _until_set_or_done(stop: asyncio.Event, working: "asyncio.Task[None]") -> None:

@@ -25,7 +25,7 @@ from bullflow.clock import now_ms
 from bullflow.engine.backoff import pause_before_retry
 from bullflow.engine.connection import away, connect
 from bullflow.engine.delivery import Delivery
-from bullflow.engine.keys import queue_key
+from bullflow.engine.keys import queue_key, worker_name
 from bullflow.engine.pipe import Pipe
 from bullflow.engine.queue import LockLost, Next, Queue
 from bullflow.errors import EngineAway, UnrecoverableError
@@ -90,14 +90,13 @@ class Consumer:
         options: ConsumerOptions,
         log: FilteringBoundLogger,
     ) -> None:
-        client_name = f"{prefix}:{queue_name}:w:{worker_id}"
         self._running = running
         self._options = options
         self._log = log
         self._worker_id = worker_id
         self._marker = queue_key(prefix, queue_name, "marker")
-        self._pipe = Pipe(connect(url, client_name))
-        self._blocking: Redis = connect(url, client_name, block=LONGEST_WAIT)
+        self._pipe = Pipe(connect(url, f"bullflow:worker:{worker_id}"))
+        self._blocking: Redis = connect(url, worker_name(prefix, queue_name, worker_id), block=LONGEST_WAIT)
         self.queue = Queue(
             self._pipe, prefix, queue_name, worker=worker_id, lock_ms=round(options.lock.total_seconds() * 1000)
         )

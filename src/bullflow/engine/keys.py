@@ -1,6 +1,7 @@
 """The names of keys: BullMQ's as BullMQ makes them, and the few of our own."""
 
 import re
+from base64 import b64encode
 
 OURS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,8}")
 """A BullMQ job id that bullflow made: a UUID and the number of the run."""
@@ -14,6 +15,14 @@ def queue_key(prefix: str, queue_name: str, part: str) -> str:
 def job_of(job_key: str) -> str:
     """The BullMQ id at the end of a job's key."""
     return job_key.rpartition(":")[2]
+
+
+def worker_name(prefix: str, queue_name: str, worker_id: str) -> str:
+    """What a worker calls its connection, as Node's workers do, whose `getWorkers` finds it by that.
+
+    A queue's name may hold what no name of a connection can, so it is written in base64.
+    """
+    return f"{prefix}:{b64encode(queue_name.encode()).decode()}:w:{worker_id}"
 
 
 def bell_stream(prefix: str) -> str:

@@ -7,6 +7,7 @@ The arguments are those that BullMQ's own workers send (`src/classes/scripts.ts`
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 import msgpack
@@ -194,12 +195,17 @@ def _owned(delivery: Delivery, answer: Any) -> Any:
 
 
 def _keep(option: Any) -> dict[str, Any]:
-    """BullMQ's `removeOnComplete` and `removeOnFail` in the form that its script wants."""
+    """BullMQ's `removeOnComplete` and `removeOnFail` in the form that its script wants; what makes no sense keeps all."""
     if isinstance(option, Mapping):
-        return dict(option)
-    if isinstance(option, bool) or option is None:
+        known = {name: option[name] for name in ("age", "count", "limit") if _is_number(option.get(name))}
+        return known or {"count": -1}
+    if isinstance(option, bool):
         return {"count": 0 if option else -1}
-    return {"count": int(option)}
+    return {"count": int(option) if _is_number(option) else -1}
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and isfinite(value))
 
 
 def _value(text: str) -> Any:

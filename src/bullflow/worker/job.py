@@ -43,7 +43,8 @@ class Job:
         self.children = Children(envelope.children, delivery.values, delivery.failures)
         self.signal = signal
         self._reports = reports
-        self._keep_logs = delivery.opts.get("keepLogs") or KEPT_LOG_LINES
+        keep_logs = delivery.opts.get("keepLogs")
+        self._keep_logs = keep_logs if type(keep_logs) is int and keep_logs > 0 else KEPT_LOG_LINES
         self._loop = asyncio.get_running_loop()
 
     def progress(self, value: Any) -> Awaitable[None]:

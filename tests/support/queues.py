@@ -7,6 +7,7 @@ is waited for longer than it takes.
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import orjson
 from bullflow import Worker
 from bullflow.clock import now_ms
 from bullflow.engine.connection import connect
-from bullflow.engine.keys import queue_key
+from bullflow.engine.keys import queue_key, worker_name
 from bullflow.engine.pipe import Pipe
 from bullflow.engine.producer import Producer
 from bullflow.engine.queue import Queue
@@ -108,6 +109,27 @@ class Bull:
         except TimeoutError:
             raise AssertionError(f"not within {PATIENCE} s; these happened: {events}") from None
         return found
+
+    async def workers(self, queue: str = JOBS) -> list[dict[str, str]]:
+        """The connections on which a queue's workers wait."""
+        names = worker_name(self.prefix, queue, "")
+        return [client for client in await self.client.client_list() if client["name"].startswith(names)]
+
+    async def until_idle(self, queue: str = JOBS, *, workers: int = 1) -> None:
+        """Wait until so many workers of a queue block until there is work."""
+        async with asyncio.timeout(PATIENCE):
+            while sum("b" in client["flags"] for client in await self.workers(queue)) < workers:
+                pass
+
+    async def until_asked(self) -> None:
+        """Wait until a worker of this process has asked for jobs, even if it got none."""
+        async with asyncio.timeout(PATIENCE):
+            asked = f"bullflow:worker:{socket.gethostname()}:{os.getpid()}:"
+            while not any(
+                client["name"].startswith(asked) and client["cmd"].startswith("evalsha")
+                for client in await self.client.client_list()
+            ):
+                pass
 
     async def calls(self) -> dict[str, int]:
         """How often the engine has run each command; those inside of scripts count too."""

@@ -6,7 +6,7 @@ databases keep exactly, and what the API shows as ISO 8601.
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], int]
 
@@ -14,6 +14,10 @@ Clock = Callable[[], int]
 def now_ms() -> int:
     """The present instant in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def milliseconds(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)
 
 
 def iso(instant: int) -> str:

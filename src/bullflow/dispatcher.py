@@ -15,7 +15,7 @@ from itertools import groupby
 
 from structlog.typing import FilteringBoundLogger
 
-from bullflow.clock import Clock
+from bullflow.clock import Clock, milliseconds
 from bullflow.engine.producer import Producer
 from bullflow.flow.plan import Branch, unfinished
 from bullflow.loop import Wake
@@ -50,6 +50,12 @@ class Dispatcher:
             self._rung.extend((flow_id, jobs) for flow_id, jobs in flow_sizes)
         self.wake.ring()
 
+    def begin(self) -> None:
+        """Called when this process becomes the leader: what was rung before, the one before it has done or left due."""
+        self._rung.clear()
+        self._sent.clear()
+        self._next_look = 0
+
     async def run_once(self) -> int:
         """Send some flows; returns how many."""
         now = self._clock()
@@ -69,19 +75,18 @@ class Dispatcher:
 
     async def _due(self, now: int) -> dict[str, int]:
         """Flows to send, with how many jobs they have."""
-        if self._rung:
-            return dict(self._rung.popleft() for _ in range(min(len(self._rung), FLOWS_A_ROUND)))
         if now < self._next_look:
-            return {}
+            rung = (self._rung.popleft() for _ in range(min(len(self._rung), FLOWS_A_ROUND)))
+            return {flow_id: jobs for flow_id, jobs in rung if flow_id not in self._sent}
         self._forget_old(now)
         async with self._database.read() as snapshot:
             due = await flows.to_dispatch(snapshot, list(self._sent), FLOWS_A_ROUND)
         if len(due) < FLOWS_A_ROUND:
-            self._next_look = now + _ms(LOOK_EVERY)
+            self._next_look = now + milliseconds(LOOK_EVERY)
         return due
 
     def _forget_old(self, now: int) -> None:
-        limit = now - _ms(SEND_AGAIN_AFTER)
+        limit = now - milliseconds(SEND_AGAIN_AFTER)
         self._sent = {flow_id: sent for flow_id, sent in self._sent.items() if sent > limit}
 
     async def _branches(self, flow_ids: Sequence[str]) -> list[Branch]:
@@ -103,7 +108,3 @@ def _groups(sizes: Mapping[str, int]) -> Iterable[list[str]]:
         jobs += size
     if group:
         yield group
-
-
-def _ms(duration: timedelta) -> int:
-    return round(duration.total_seconds() * 1000)

@@ -7,11 +7,13 @@ BullflowError
 ├── Away                      a system that we need cannot be reached just now
 │   ├── StoreAway
 │   └── EngineAway
+├── EngineRefused             the engine answered with an error that a second try will not change
 ├── LeadershipLost            another recorder has taken over; stop writing
 ├── Misconfigured             settings, modules or addresses that cannot work
 ├── JobFailure                a handler's job fails, and the message is what the record shows
 │   ├── UnrecoverableError    raised by handlers: fail now, without further attempts
-│   │   └── ResultNotJson
+│   │   ├── ResultNotJson
+│   │   └── ResultTooLarge
 │   ├── UnknownJobName
 │   └── JobTimedOut
 ├── ApiError                  the service answered a client with a problem
@@ -26,6 +28,7 @@ __all__ = [
     "Away",
     "BullflowError",
     "EngineAway",
+    "EngineRefused",
     "Fault",
     "Invalid",
     "JobFailure",
@@ -35,6 +38,7 @@ __all__ = [
     "Misconfigured",
     "NotFound",
     "ResultNotJson",
+    "ResultTooLarge",
     "ServiceAway",
     "StoreAway",
     "UnknownJobName",
@@ -100,6 +104,13 @@ class EngineAway(Away):
     part = "engine (Redis or Valkey)"
 
 
+class EngineRefused(BullflowError):
+    """The engine has understood and refuses: a script failed, or a key is of another type than BullMQ's."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(f"The engine (Redis or Valkey) refused: {cause}")
+
+
 class LeadershipLost(BullflowError):
     """This process no longer holds the recorder's lease, so its transaction was rolled back."""
 
@@ -129,6 +140,16 @@ class ResultNotJson(UnrecoverableError):
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
         super().__init__(f"The result of {name} is not JSON: {reason}")
+
+
+class ResultTooLarge(UnrecoverableError):
+    def __init__(self, name: str, size: int, largest: int) -> None:
+        self.name = name
+        self.size = size
+        super().__init__(
+            f"The result of {name} is {size} bytes; it may have {largest} (BULLFLOW_MAX_RESULT_BYTES). "
+            "Return where it is instead of what it is."
+        )
 
 
 class JobTimedOut(JobFailure):

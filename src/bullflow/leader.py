@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock
 from bullflow.errors import Away, LeadershipLost
+from bullflow.loop import Complaints
 from bullflow.store import leases
 from bullflow.store.database import Database
 from bullflow.store.leases import Held
@@ -31,6 +32,7 @@ class Leader:
         self._term = term
         self._clock = clock
         self._log = log
+        self._complaints = Complaints("leader", log)
 
     async def lead(self, work: Callable[[Held], Awaitable[None]]) -> None:
         """Run for ever; when cancelled, the lease is given back."""
@@ -50,10 +52,12 @@ class Leader:
     async def _acquire(self) -> Held | None:
         try:
             async with self._database.write() as transaction:
-                return await leases.acquire(transaction, RECORDER, self._holder, self._clock(), self._term)
-        except Away as away:
-            self._log.warning("leader.store_away", error=away.reason)
+                held = await leases.acquire(transaction, RECORDER, self._holder, self._clock(), self._term)
+        except Exception as error:
+            self._complaints.about(error)
             return None
+        self._complaints.over()
+        return held
 
     async def _work(self, held: Held, work: Callable[[Held], Awaitable[None]]) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -66,9 +70,13 @@ class Leader:
             try:
                 async with self._database.write() as transaction:
                     await leases.hold(transaction, held, self._clock(), self._term)
-            except Away as away:
+            except LeadershipLost:
+                raise
+            except Exception as error:
                 # Without the store nobody can record, and nobody can take over: keep on.
-                self._log.warning("leader.store_away", error=away.reason)
+                self._complaints.about(error)
+            else:
+                self._complaints.over()
 
     async def _release(self, held: Held) -> None:
         with suppress(Away):

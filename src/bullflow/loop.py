@@ -14,7 +14,7 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from bullflow.errors import BullflowError
+from bullflow.errors import Away, BullflowError
 
 FIRST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=2)
@@ -51,6 +51,26 @@ class Pauses:
         await asyncio.sleep(pause.total_seconds())
 
 
+class Complaints:
+    """Says once that a thing fails, and once that it works again, however often it is tried between."""
+
+    def __init__(self, name: str, log: FilteringBoundLogger) -> None:
+        self._name = name
+        self._log = log
+        self._failing = ""
+
+    def about(self, error: Exception) -> None:
+        if self._failing != repr(error):
+            self._failing = repr(error)
+            trace = None if isinstance(error, OSError | Away) else error  # a system that is away needs no trace
+            self._log.warning(f"{self._name}.failing", error=str(error), kind=type(error).__name__, exc_info=trace)
+
+    def over(self) -> None:
+        if self._failing:
+            self._failing = ""
+            self._log.info(f"{self._name}.recovered")
+
+
 async def run(
     name: str,
     run_once: Callable[[], Awaitable[int]],
@@ -61,29 +81,20 @@ async def run(
     give_up_on: tuple[type[Exception], ...] = (),
 ) -> None:
     """Repeat `run_once` until cancelled. Errors in `give_up_on` end the loop; all others are outlived."""
-    pauses, failing = Pauses(), ""
+    pauses, complaints = Pauses(), Complaints(name, log)
     while True:
         try:
             done = await run_once()
         except give_up_on:
             raise
         except Exception as error:
-            if failing != repr(error):
-                failing = repr(error)
-                log.warning(f"{name}.failing", error=str(error), kind=type(error).__name__, exc_info=_trace(error))
+            complaints.about(error)
             await pauses.rest()
             continue
-        if failing:
-            log.info(f"{name}.recovered")
-            failing = ""
+        complaints.over()
         pauses.reset()
         if not done:
             await wake.heard(interval)
-
-
-def _trace(error: Exception) -> Exception | None:
-    """A trace for faults of ours; a system that is away needs none."""
-    return None if isinstance(error, OSError) or type(error).__name__.endswith("Away") else error
 
 
 async def side_by_side(*parts: Coroutine[Any, Any, None]) -> None:

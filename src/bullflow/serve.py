@@ -202,6 +202,7 @@ async def _lead(base: _Base, dispatcher: Dispatcher, held: Held) -> None:
     """What only the leader does."""
     settings = base.settings
     log = telemetry.logger("recorder")
+    dispatcher.begin()
     reading = connect(engine_url(settings), "bullflow:recorder", block=BLOCK)
     recording = Recorder(
         base.database,
@@ -244,6 +245,7 @@ async def _embedded(settings: Settings, stack: AsyncExitStack) -> Settings:
     engine = EmbeddedEngine(settings.data_dir)
     stack.push_async_callback(engine.stop)
     await engine.start()
+    await stack.enter_async_context(_running(engine.keep(telemetry.logger("engine"))))
     return settings.model_copy(update={"redis_url": engine.url})
 
 

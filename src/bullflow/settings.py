@@ -58,12 +58,13 @@ class Settings(BaseSettings):
     max_jobs: int = Field(10_000, ge=1, description="Jobs in one flow.")
     max_depth: int = Field(100, ge=1, le=120, description="Levels of one flow.")
     max_data_bytes: int = Field(MIB, ge=1, description="Bytes of one job's data as JSON.")
+    max_result_bytes: int = Field(MIB, ge=1, description="Bytes of one job's result as JSON, checked by the worker.")
     max_body_bytes: int = Field(32 * MIB, ge=1, description="Bytes of one request.")
     socket_buffer: int = Field(2_000, ge=1, description="Messages that wait for a slow WebSocket before it is cut.")
     max_subscriptions: int = Field(1_000, ge=1, description="Flows that one WebSocket may follow.")
 
     engine_keep: Seconds = Field(
-        timedelta(hours=1), ge=timedelta(0), description="How long the engine keeps ended jobs."
+        timedelta(hours=1), ge=timedelta(minutes=1), description="How long the engine keeps ended jobs."
     )
     stream_length: int = Field(100_000, ge=1_000, description="Entries kept in a queue's event stream.")
     lease: Seconds = Field(
@@ -73,6 +74,11 @@ class Settings(BaseSettings):
         timedelta(seconds=30), ge=timedelta(0), description="How long running jobs may take to finish."
     )
     concurrency: int | None = Field(None, ge=1, le=10_000, description="Jobs at once; overrides the worker's own.")
+
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description='Host names, besides the loopback ones, under which the service is reached: ["flows.example"].',
+    )
 
     @property
     def store_url(self) -> str:

@@ -98,8 +98,6 @@ async def test_options_reach_the_job(bull: Bull) -> None:
         "delay": 60_000,
         "priority": 7,
         "lifo": True,
-        "removeOnComplete": {"count": 3},
-        "removeOnFail": True,
         "continueParentOnFailure": True,
         "keepLogs": 9,
         "stackTraceLimit": 2,
@@ -123,14 +121,14 @@ async def test_a_time_limit_travels_in_the_envelope_alone(bull: Bull) -> None:
     assert opts[KEY] == {"v": 1, "flow": flow.job.flow_id, "id": flow.job.id, "timeout": 1500}
 
 
-async def test_ended_jobs_are_kept_for_a_while_unless_the_request_says_otherwise(bull: Bull) -> None:
-    plain, picky = tree("plain"), tree("picky", removeOnFail=False)
+async def test_how_long_ended_jobs_are_kept_is_the_operators_and_not_the_requests(bull: Bull) -> None:
+    plain, picky = tree("plain"), tree("picky", removeOnFail=False, removeOnComplete={"age": 0})
     await bull.producer(keep=timedelta(minutes=2)).add([plain, picky])
 
     opts = [orjson.loads((await bull.job(branch.job.job_id))["opts"]) for branch in (plain, picky)]
 
     assert [one["removeOnComplete"] for one in opts] == [{"age": 120}, {"age": 120}]
-    assert [one["removeOnFail"] for one in opts] == [{"age": 120}, False]
+    assert [one["removeOnFail"] for one in opts] == [{"age": 120}, {"age": 120}]
 
 
 async def test_adding_twice_adds_nothing(bull: Bull) -> None:
@@ -146,21 +144,19 @@ async def test_adding_twice_adds_nothing(bull: Bull) -> None:
     assert [event["event"] for event in await bull.events()][-1] == "duplicated"
 
 
-@pytest.mark.parametrize("remove", [True, False], ids=["gone when completed", "kept when completed"])
-async def test_adding_again_in_the_middle_of_a_run_starts_nothing_twice(bull: Bull, remove: bool) -> None:
-    first, second = tree("first", removeOnComplete=remove), tree("second", removeOnComplete=remove)
-    root = tree("root", first, second)
+async def test_adding_again_in_the_middle_of_a_run_starts_nothing_twice(bull: Bull) -> None:
+    root = tree("root", tree("first"), tree("second"))
+    producer = bull.producer()
     started: list[str] = []
     async with hands_on(bull) as queue:
-        await bull.add(root)
+        await producer.add([root])
         while (delivery := (await queue.take("token")).delivery) is not None and len(started) < 9:
             started.append(delivery.name)
-            await bull.add(root)
+            await producer.add([root])
             await queue.complete(delivery, '"done"', fetch_next=False)
-            await bull.add(root)
+            await producer.add([root])
 
     assert started == ["first", "second", "root"]
-    assert await bull.state(root.job.job_id) == "completed"
 
 
 async def test_a_tree_that_is_sent_again_says_that_it_is_there(bull: Bull) -> None:

@@ -29,8 +29,6 @@ def a_delivery(*, made: int, **opts: Any) -> Delivery:
         opts=opts,
         envelope=Envelope(),
         attempts_made=made,
-        attempts_started=made + 1,
-        timestamp=0,
     )
 
 

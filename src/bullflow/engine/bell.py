@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -15,10 +16,11 @@ from redis.asyncio import Redis
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.engine.connection import away
-from bullflow.errors import EngineAway
+from bullflow.errors import EngineAway, EngineRefused
 from bullflow.loop import Pauses
 
 MOST_WAITING = 1_000
+PING_AFTER = timedelta(seconds=10)
 
 
 class Bell:
@@ -55,7 +57,7 @@ class Bell:
             await self._rung.wait()
             self._rung.clear()
             messages = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            with suppress(EngineAway):
+            with suppress(EngineAway, EngineRefused):
                 async with away(), self._client.pipeline(transaction=False) as pipe:
                     for message in messages:
                         pipe.publish(self._channel, orjson.dumps({"from": self._origin, "news": message}))
@@ -66,8 +68,8 @@ class Bell:
         while True:
             try:
                 await self._listen_until_gone(pauses)
-            except EngineAway as error:
-                self._log.debug("bell.engine_away", error=error.reason)
+            except (EngineAway, EngineRefused) as error:
+                self._log.debug("bell.engine_away", error=str(error))
             await pauses.rest()
 
     async def _listen_until_gone(self, pauses: Pauses) -> None:
@@ -76,15 +78,20 @@ class Bell:
             self._tell(None)
             pauses.reset()
             while True:
-                message = await messages.get_message(timeout=None)
+                # Each turn also looks whether a ping is due, and without a pong raises.
+                message = await messages.get_message(timeout=PING_AFTER.total_seconds())
                 if message is not None:
                     self._receive(message["data"])
 
     def _receive(self, data: str) -> None:
-        with suppress(orjson.JSONDecodeError, KeyError, TypeError):
+        try:
             parsed = orjson.loads(data)
             if parsed["from"] != self._origin:
                 self._tell(parsed["news"])
+        except Exception as error:
+            # Another version, or somebody else on this channel: a hint that cannot be read is a hint that was lost.
+            self._log.warning("bell.not_understood", error=repr(error))
+            self._tell(None)
 
     def _tell(self, message: Any) -> None:
         for heard in self._heard:

@@ -1,7 +1,7 @@
 """Connections to Redis or Valkey, and what to do when it is away.
 
-redis-py would retry for minutes before it says that the engine is gone. We ask for one quick second
-try (a connection that died while idle) and let the loops above decide; they know how to wait.
+redis-py would retry for minutes before it says that the engine is gone, and a command whose answer was
+lost would be done twice. Here nothing is repeated: the loops above know what may be, and how to wait.
 """
 
 from collections.abc import AsyncIterator
@@ -11,11 +11,19 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
-from bullflow.errors import EngineAway
+from bullflow.errors import EngineAway, EngineRefused
 
 Client = Redis
 """A connection to the engine, for rooms that only hand it on."""
@@ -38,19 +46,35 @@ def connect(url: str, name: str, *, block: timedelta = timedelta(0), forever: bo
         socket_connect_timeout=5,
         socket_timeout=None if forever else (ANSWER_WITHIN + block).total_seconds(),
         health_check_interval=0 if block else 30,
-        retry=Retry(ConstantBackoff(0.05), 1),
-        retry_on_error=[RedisConnectionError],
+        retry=Retry(NoBackoff(), 0),
         **tcp,
     )
 
 
+_AWAY_FOR_NOW = ("LOADING", "READONLY", "OOM", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF")
+
+
 @asynccontextmanager
 async def away() -> AsyncIterator[None]:
-    """Any refusal of the engine (gone, loading, full, read-only) is EngineAway."""
+    """What will pass (gone, loading, full, read-only) is EngineAway; what trying will not change, EngineRefused."""
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise EngineAway(error) from error
+        raise engine_error(error) from error
+
+
+def engine_error(error: Exception) -> EngineAway | EngineRefused:
+    """The error of ours for one of redis-py's."""
+    if (
+        isinstance(error, ResponseError)
+        and not str(error).startswith(_AWAY_FOR_NOW)
+        and not isinstance(error, _PASSING)
+    ):
+        return EngineRefused(error)
+    return EngineAway(error)
+
+
+_PASSING = (BusyLoadingError, ReadOnlyError, OutOfMemoryError, TryAgainError, ClusterDownError, MasterDownError)
 
 
 async def ping(client: Redis) -> None:

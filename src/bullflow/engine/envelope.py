@@ -18,6 +18,9 @@ KEY = "bullflow"
 
 # Ours alone; BullMQ does not know them, so they travel in the envelope.
 _OWN_OPTIONS = ("timeout",)
+# In BullMQ one job's option prunes the ended jobs of its whole queue, other users' among them, and a root that removes
+# itself could not be told from one that never came. The store remembers; how long the engine does is the operator's.
+_OPERATORS_OPTIONS = ("removeOnComplete", "removeOnFail")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +37,13 @@ def seal(branch: Branch, keep_seconds: int) -> dict[str, Any]:
     """The BullMQ options of a job: what was asked for, its fixed id, how long to keep it, and the envelope."""
     job = branch.job
     keep = {"age": keep_seconds}
-    asked = {name: value for name, value in job.opts.items() if name not in _OWN_OPTIONS}
+    asked = {name: value for name, value in job.opts.items() if name not in _OWN_OPTIONS + _OPERATORS_OPTIONS}
     own = {name: job.opts[name] for name in _OWN_OPTIONS if name in job.opts}
     return {
-        "removeOnComplete": keep,
-        "removeOnFail": keep,
         "timestamp": job.created_at,
         **asked,
+        "removeOnComplete": keep,
+        "removeOnFail": keep,
         "jobId": job.job_id,
         KEY: {"v": VERSION, "flow": job.flow_id, "id": job.id, **own, **_children(branch)},
     }

@@ -20,16 +20,38 @@ _FIELDS = ("failedReason", "stacktrace", "atm")
 
 async def with_reasons(client: Redis, prefix: str, facts: Sequence[tuple[str, Fact]]) -> list[Fact]:
     """The facts, those about failed attempts with what the engine knows of them."""
-    added = {fact.job_id for _, fact in facts if fact.kind is FactKind.ADDED}
-    asked = {fact.job_id: queue for queue, fact in facts if _wants_reason(fact, added)}
-    if not asked:
+    wanting = _wanting(facts)
+    if not wanting:
         return [fact for _, fact in facts]
+    asked = {fact.job_id: queue for queue, fact in facts if fact in wanting}
     async with away(), client.pipeline(transaction=False) as pipe:
         for job_id, queue in asked.items():
             pipe.hmget(queue_key(prefix, queue, job_id), *_FIELDS)
         answers = await pipe.execute()
     known = {job_id: _failure(answer) for job_id, answer in zip(asked, answers, strict=True)}
-    return [_completed(fact, known) if _wants_reason(fact, added) else fact for _, fact in facts]
+    return [_completed(fact, known) if fact in wanting else fact for _, fact in facts]
+
+
+def _wanting(facts: Sequence[tuple[str, Fact]]) -> set[Fact]:
+    """Those about a failure, or a way back into a queue after an attempt.
+
+    `delayed` does not say where from: a job that was added in this batch and has not been active since is fresh.
+    """
+    fresh: set[str] = set()
+    wanting: set[Fact] = set()
+    for _, fact in facts:
+        match fact.kind:
+            case FactKind.ADDED:
+                fresh.add(fact.job_id)
+            case FactKind.ACTIVE:
+                fresh.discard(fact.job_id)
+            case FactKind.FAILED:
+                wanting.add(fact)
+            case FactKind.WAITING if fact.after_attempt:
+                wanting.add(fact)
+            case FactKind.DELAYED if fact.job_id not in fresh:
+                wanting.add(fact)
+    return wanting
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +59,6 @@ class _Failure:
     reason: str | None
     stacks: Sequence[str]
     attempts_made: int | None
-
-
-def _wants_reason(fact: Fact, added: set[str]) -> bool:
-    """Failed, or back in a queue after an attempt. `delayed` does not say where from; a job just added is fresh."""
-    match fact.kind:
-        case FactKind.FAILED:
-            return True
-        case FactKind.WAITING:
-            return fact.after_attempt
-        case FactKind.DELAYED:
-            return fact.job_id not in added
-        case _:
-            return False
 
 
 def _failure(answer: Sequence[Any]) -> _Failure:

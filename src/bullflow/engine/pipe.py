@@ -7,10 +7,12 @@ from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
-from bullflow.errors import EngineAway
+from bullflow.engine.connection import engine_error
 from bullflow.together import Together
 
 _LARGEST_BATCH = 500
+# The package has this script and does not name it.
+_FILES = {**SCRIPT_DEFINITIONS, "addLog": "addLog-2.lua"}
 
 
 class Pipe:
@@ -22,7 +24,7 @@ class Pipe:
         self._shas: dict[str, str] = {}
 
     async def call(self, *command: Any) -> Any:
-        """The answer to one command; raises EngineAway when the engine does not give one."""
+        """The answer to one command; raises EngineAway or EngineRefused when there is none."""
         return await self._commands.ask(command)
 
     async def script(self, name: str, keys: list[str], args: list[Any]) -> Any:
@@ -36,7 +38,7 @@ class Pipe:
             return await self.call("EVALSHA", sha, len(keys), *keys, *args)
 
     async def _load(self, name: str) -> str:
-        sha: str = await self.call("SCRIPT", "LOAD", loadScript(SCRIPT_DEFINITIONS[name]))
+        sha: str = await self.call("SCRIPT", "LOAD", loadScript(_FILES[name]))
         self._shas[name] = sha
         return sha
 
@@ -47,7 +49,7 @@ class Pipe:
                     pipe.execute_command(*command)
                 answers = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError, TimeoutError) as error:
-            raise EngineAway(error) from error
+            raise engine_error(error) from error
         return [_refusal(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     async def close(self) -> None:
@@ -57,4 +59,4 @@ class Pipe:
 
 
 def _refusal(error: Exception) -> Exception:
-    return error if isinstance(error, NoScriptError) else EngineAway(error)
+    return error if isinstance(error, NoScriptError) else engine_error(error)

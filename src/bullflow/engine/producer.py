@@ -2,8 +2,8 @@
 
 BullMQ's own `FlowProducer` builds the jobs and their commands. We add, in the same transaction,
 what it has no word for: values of children that have ended in an earlier run, laid where BullMQ
-itself would have put them, and a longer event stream for each queue. Job ids are fixed, so adding
-a tree a second time adds nothing.
+itself would have put them, and a longer event stream for each queue. Job ids are fixed, and a tree
+whose root is there is not added again, so a second sending changes nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,23 +40,30 @@ class Producer:
                 await self._add(group)
 
     async def _add(self, branches: Sequence[Branch]) -> None:
-        there = await self._there(branches)
-        entries = [entry for branch in branches for entry in await self._entries(branch, there)]
-        queues = {job.queue_name for branch in branches for job in _jobs(branch)}
         async with self._client.pipeline(transaction=True) as pipe:
-            for queue in queues:
-                pipe.hset(queue_key(self._prefix, queue, "meta"), "opts.maxLenEvents", str(self._stream_length))
-            for entry in entries:
-                job = entry["job"]
-                scripts = job.queue.backend.scripts
-                await (scripts.addParentJob(job, pipe) if entry["is_parent"] else scripts.addJob(job, pipe))
-            for branch in branches:
-                if branch.job.job_id not in there:
-                    self._leave_values(pipe, branch)
-            if not queues <= self._queues:
-                pipe.xadd(bell_stream(self._prefix), {"queues": str(len(queues))}, maxlen=100)
+            # Between the look and the adding nobody else may add them: BullMQ, given a whole tree a second time, puts
+            # children that have failed back among those that their parent waits for.
+            await pipe.watch(*(self._job_key(branch.job) for branch in branches))
+            there = await self._there(branches)
+            pipe.multi()  # type: ignore[no-untyped-call]
+            await self._fill(pipe, branches, there)
             await pipe.execute()
-        self._queues |= queues
+        self._queues |= _queues(branches)
+
+    async def _fill(self, pipe: Any, branches: Sequence[Branch], there: set[str]) -> None:
+        entries = [entry for branch in branches for entry in await self._entries(branch, there)]
+        queues = _queues(branches)
+        for queue in queues:
+            pipe.hset(queue_key(self._prefix, queue, "meta"), "opts.maxLenEvents", str(self._stream_length))
+        for entry in entries:
+            job = entry["job"]
+            scripts = job.queue.backend.scripts
+            await (scripts.addParentJob(job, pipe) if entry["is_parent"] else scripts.addJob(job, pipe))
+        for branch in branches:
+            if branch.job.job_id not in there:
+                self._leave_values(pipe, branch)
+        if not queues <= self._queues:
+            pipe.xadd(bell_stream(self._prefix), {"queues": str(len(queues))}, maxlen=100)
 
     async def _there(self, branches: Sequence[Branch]) -> set[str]:
         """The ids of those roots that are in the engine."""
@@ -96,6 +103,10 @@ class Producer:
 
     def _job_key(self, job: StoredJob) -> str:
         return queue_key(self._prefix, job.queue_name, job.job_id)
+
+
+def _queues(branches: Iterable[Branch]) -> set[str]:
+    return {job.queue_name for branch in branches for job in _jobs(branch)}
 
 
 def _jobs(branch: Branch) -> Iterator[StoredJob]:

@@ -172,9 +172,7 @@ class Queue:
 
     async def log(self, job_id: str, line: str, keep: int) -> None:
         """Add a line to the job's log, of which the last `keep` lines stay."""
-        key = self._key(f"{job_id}:logs")
-        await self._pipe.call("RPUSH", key, line)
-        await self._pipe.call("LTRIM", key, -keep, -1)
+        await self._pipe.script("addLog", [self._key(job_id), self._key(f"{job_id}:logs")], [job_id, line, keep])
 
     def _next(self, answer: Any, token: str) -> Next:
         if not isinstance(answer, list | tuple) or len(answer) < 2:
@@ -195,7 +193,7 @@ def _owned(delivery: Delivery, answer: Any) -> Any:
 
 
 def _keep(option: Any) -> dict[str, Any]:
-    """BullMQ's `removeOnComplete` and `removeOnFail` in the form that its script wants; what makes no sense keeps all."""
+    """BullMQ's `removeOnComplete` and `removeOnFail` in the form that its script wants; nonsense keeps all."""
     if isinstance(option, Mapping):
         known = {name: option[name] for name in ("age", "count", "limit") if _is_number(option.get(name))}
         return known or {"count": -1}

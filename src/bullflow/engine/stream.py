@@ -19,6 +19,9 @@ from bullflow.engine.connection import away
 from bullflow.engine.keys import OURS, bell_stream, queue_key
 from bullflow.flow.facts import Fact, FactId, FactKind, Json
 
+LAST_INSTANT = 253_402_300_799_999
+"""The end of the year 9999 in milliseconds."""
+
 RawEntry = tuple[str, Mapping[str, str]]
 
 _KINDS = {kind.value: kind for kind in FactKind}
@@ -41,6 +44,7 @@ class EventStreams:
     def __init__(self, client: Redis, prefix: str, *, count: int = 2_000) -> None:
         self._client = client
         self._prefix = prefix
+        self._most = count
         self._count = count
         self._bell = bell_stream(prefix)
         self._bell_at: Any = "0-0"
@@ -55,15 +59,19 @@ class EventStreams:
         """The next entries behind these positions; waits up to `block` for the first one."""
         queues = {queue_key(self._prefix, queue, "events"): queue for queue in after}
         streams: dict[Any, Any] = {key: str(after[queue]) for key, queue in queues.items()}
+        streams[self._bell] = self._bell_at
+        count = self._count
+        # Results may be large. Should so many entries not come through, the next read asks for fewer.
+        self._count = max(1, count // 2)
         async with away():
-            streams[self._bell] = self._bell_at
-            answer = await self._client.xread(streams, count=self._count, block=_milliseconds(block))
+            answer = await self._client.xread(streams, count=count, block=_milliseconds(block))
+        self._count = min(self._most, count * 2)
         found: dict[Any, Any] = dict(answer.items() if isinstance(answer, dict) else answer or ())
         bell = _entries(found.pop(self._bell, None))
         if bell:
             self._bell_at = bell[-1][0]
         entries = {queues[key]: _entries(raw) for key, raw in found.items()}
-        return _batch(until_horizon(entries, self._count), new_queues=bool(bell))
+        return _batch(until_horizon(entries, count), new_queues=bool(bell))
 
 
 def until_horizon(
@@ -113,7 +121,7 @@ def _fact(key: FactId, fields: Mapping[str, str]) -> Fact | None:
         result=_json(fields.get("returnvalue")),
         reason=fields.get("failedReason"),
         progress=_json(fields.get("data")),
-        until=_integer(fields.get("delay")),
+        until=_instant(fields.get("delay")),
         after_attempt=fields.get("prev") == "active",
     )
 
@@ -129,8 +137,12 @@ def _json(text: str | None) -> Json | None:
     return Json(text)
 
 
-def _integer(text: str | None) -> int | None:
-    return int(float(text)) if text and text.replace(".", "", 1).isdigit() else None
+def _instant(text: str | None) -> int | None:
+    """An instant that a calendar knows; a worker may have asked for any number."""
+    if not text or not text.replace(".", "", 1).isdigit():
+        return None
+    instant = float(text)
+    return int(instant) if instant <= LAST_INSTANT else None
 
 
 def _milliseconds(block: timedelta) -> int:

@@ -55,16 +55,30 @@ _Parameters = Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 READERS = 8
 WRITERS = 8
 BUSY_SECONDS = 20
+STATEMENT_SECONDS = 30
+PLACE_SECONDS = 20
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA cache_size = -65536",
+    "PRAGMA cache_size = -16384",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA journal_size_limit = 67108864",
 )
+
+
+# A connection that died without a word is found within half a minute, and no statement of ours takes longer than that.
+_POSTGRES = {
+    "connect_timeout": 5,
+    "application_name": "bullflow",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "options": f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c idle_in_transaction_session_timeout=60000",
+}
 
 
 def dialect_of(url: str) -> Dialect:
@@ -201,14 +215,14 @@ class Database:
             pool_size=size,
             max_overflow=0,
             hide_parameters=True,
-            connect_args={"connect_timeout": 5, "application_name": "bullflow"},
+            connect_args=_POSTGRES,
         )
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """One snapshot of the store."""
         begin = _begin_snapshot if self.dialect == "sqlite" else _begin_itself
-        async with _away(), self._may_read:
+        async with _away(), _place(self._may_read):
             transaction = Transaction(self._reader, self._threads, begin)
             try:
                 yield transaction
@@ -226,7 +240,7 @@ class Database:
         begin: Callable[[Connection], None] = _begin_itself
         if self.dialect == "sqlite":
             begin = _begin_replayable if replayable else _begin_durable
-        async with _away(), self._may_write:
+        async with _away(), _place(self._may_write):
             transaction = Transaction(self._writer, self._threads, begin)
             try:
                 yield transaction
@@ -239,6 +253,20 @@ class Database:
         self._writer.dispose()
         self._reader.dispose()
         self._threads.shutdown(wait=False)
+
+
+@asynccontextmanager
+async def _place(places: asyncio.Semaphore) -> AsyncIterator[None]:
+    """One of the connections' places; StoreAway when none becomes free, so that requests do not pile up."""
+    try:
+        async with asyncio.timeout(PLACE_SECONDS):
+            await places.acquire()
+    except TimeoutError:
+        raise StoreAway(f"all of its connections have been busy for {PLACE_SECONDS} s") from None
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _begin_itself(_connection: Connection) -> None:
@@ -274,11 +302,17 @@ async def _away() -> AsyncIterator[None]:
             raise
         raise StoreAway(getattr(error, "orig", None) or error) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or _will_pass(error):
             raise StoreAway(error.orig or error) from error
         raise
     except OSError as error:
         raise StoreAway(error) from error
+
+
+def _will_pass(error: DBAPIError) -> bool:
+    """Postgres is read-only for now, out of something, shutting down, or cannot be talked to."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state == "25006" or state.startswith(("08", "53", "57P0"))
 
 
 def is_wrong(error: Exception) -> bool:

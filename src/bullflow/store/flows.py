@@ -251,10 +251,11 @@ _DUE: ColumnElement[bool] = literal_column("flows.dispatch_due")
 
 
 async def jobs_to_dispatch(connection: Transaction, flow_ids: Sequence[str]) -> list[StoredJob]:
-    """All jobs of these flows, flow by flow, in tree order."""
+    """All jobs of those of these flows that are due, flow by flow, in tree order."""
     rows = await connection.execute(
         select(*_STORED_JOB)
-        .where(one_of(connection, FlowJob.flow_id, flow_ids))
+        .join(Flow, Flow.id == FlowJob.flow_id)
+        .where(one_of(connection, FlowJob.flow_id, flow_ids), Flow.dispatch_due)
         .order_by(FlowJob.flow_id, FlowJob.position)
     )
     return [_stored_job(row) for row in rows]

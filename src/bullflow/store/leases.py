@@ -12,6 +12,7 @@ from datetime import timedelta
 from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bullflow.clock import milliseconds
 from bullflow.errors import LeadershipLost
 from bullflow.store.database import Transaction
 from bullflow.store.tables import Lease
@@ -35,7 +36,7 @@ async def acquire(connection: Transaction, name: str, holder: str, now: int, ter
     row = await connection.execute(
         update(Lease)
         .where(Lease.name == name, or_(Lease.expires_at <= now, Lease.holder == holder))
-        .values(holder=holder, token=Lease.token + 1, expires_at=_until(now, term))
+        .values(holder=holder, token=Lease.token + 1, expires_at=now + milliseconds(term))
         .returning(Lease.token)
     )
     token = row.scalar_one_or_none()
@@ -45,7 +46,9 @@ async def acquire(connection: Transaction, name: str, holder: str, now: int, ter
 async def hold(connection: Transaction, lease: Held, now: int, term: timedelta) -> None:
     """Renew inside a transaction; raises LeadershipLost when the lease has changed hands."""
     done = await connection.execute(
-        update(Lease).where(Lease.name == lease.name, Lease.token == lease.token).values(expires_at=_until(now, term))
+        update(Lease)
+        .where(Lease.name == lease.name, Lease.token == lease.token)
+        .values(expires_at=now + milliseconds(term))
     )
     if done.rowcount != 1:
         raise LeadershipLost
@@ -62,7 +65,3 @@ async def is_held(connection: Transaction, name: str, now: int) -> bool:
     """Whether somebody holds the lease just now."""
     expires_at = await connection.scalar(select(Lease.expires_at).where(Lease.name == name))
     return expires_at is not None and expires_at > now
-
-
-def _until(now: int, term: timedelta) -> int:
-    return now + round(term.total_seconds() * 1000)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import orjson
 
 from bullflow.engine.delivery import Delivery
+from bullflow.errors import JobFailure
 from bullflow.worker.children import Children
 from bullflow.worker.signal import AbortSignal
 
@@ -48,7 +49,7 @@ class Job:
         self._loop = asyncio.get_running_loop()
 
     def progress(self, value: Any) -> Awaitable[None]:
-        """Report how far the job is: a number of percent, or any JSON."""
+        """Report how far the job is: a number of percent, or any JSON. Raises JobFailure when the attempt is over."""
         return self._report(self._reports.progress(self.job_id, orjson.dumps(value).decode()))
 
     def log(self, line: str) -> Awaitable[None]:
@@ -56,6 +57,10 @@ class Job:
         return self._report(self._reports.log(self.job_id, str(line), self._keep_logs))
 
     def _report(self, report: Coroutine[Any, Any, None]) -> Awaitable[None]:
+        if self.signal.reason in ("timed out", "lock lost"):
+            # The job may be in its next attempt, elsewhere; what this one says would stand beside that one's.
+            report.close()
+            raise JobFailure(f"this attempt is over: {self.signal.reason}")
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -2,9 +2,9 @@
 
 import asyncio
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,10 +14,11 @@ from structlog.typing import FilteringBoundLogger
 from bullflow.engine.consumer import Completed, Failed, Outcome
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.queue import Queue
-from bullflow.errors import JobFailure, JobTimedOut, ResultNotJson, UnrecoverableError
+from bullflow.errors import JobFailure, JobTimedOut, ResultNotJson, ResultTooLarge, UnrecoverableError
 from bullflow.worker.job import Job
 from bullflow.worker.registry import Handler, Registry, Task
 from bullflow.worker.signal import AbortSignal, Reason
+from bullflow.worker.threads import Threads
 
 GRACE = timedelta(seconds=5)
 """How long a handler may take to end after it was cancelled."""
@@ -38,10 +39,11 @@ class _Raised:
 class Runner:
     """The jobs that run in this process for one worker."""
 
-    def __init__(self, registry: Registry, threads: int, log: FilteringBoundLogger) -> None:
+    def __init__(self, registry: Registry, threads: int, largest_result: int, log: FilteringBoundLogger) -> None:
         self._registry = registry
         # No thread can be stopped from outside: one that is left behind must not take the next job's place.
-        self._threads = ThreadPoolExecutor(threads + MOST_ABANDONED, thread_name_prefix="bullflow-job")
+        self._threads = Threads(threads + MOST_ABANDONED)
+        self._largest_result = largest_result
         self._log = log
         # By id and token: after a lost lock the same job may run here twice.
         self._signals: dict[tuple[str, str], AbortSignal] = {}
@@ -66,12 +68,12 @@ class Runner:
         result = await self._within(_time_limit(delivery, task), self._start(task, job), signal)
         if isinstance(result, _Raised):
             return self._failed(result.error)
-        return Completed(result=_as_json(delivery.name, result))
+        return Completed(result=_as_json(delivery.name, result, self._largest_result))
 
     def _start(self, task: Task, job: Job) -> "asyncio.Future[Any]":
         if task.is_async:
             return asyncio.create_task(_in_loop(task.handler, job))
-        return asyncio.get_running_loop().run_in_executor(self._threads, _in_thread, task.handler, job)
+        return self._threads.start(partial(_in_thread, task.handler, job))
 
     async def _within(self, limit: timedelta | None, running: "asyncio.Future[Any]", signal: AbortSignal) -> Any:
         """The handler's return value; raises JobTimedOut after `limit`, whatever the handler makes of it."""
@@ -118,9 +120,6 @@ class Runner:
             if job_id in (None, running):
                 signal.abort(reason)
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
 
 async def _in_loop(handler: Handler, job: Job) -> Any:
     try:
@@ -151,11 +150,14 @@ def _time_limit(delivery: Delivery, task: Task) -> timedelta | None:
     return task.timeout
 
 
-def _as_json(name: str, result: Any) -> str:
+def _as_json(name: str, result: Any, largest: int) -> str:
     try:
-        return orjson.dumps(result).decode()
+        text = orjson.dumps(result)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise ResultNotJson(name, str(error)) from None
+    if len(text) > largest:
+        raise ResultTooLarge(name, len(text), largest)
+    return text.decode()
 
 
 def _reason(error: BaseException) -> str:

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 from bullflow import telemetry
 from bullflow.engine.address import engine_url
-from bullflow.engine.consumer import Consumer, ConsumerOptions
+from bullflow.engine.consumer import Consumer
+from bullflow.engine.keeper import KeeperOptions
 from bullflow.loop import side_by_side
 from bullflow.settings import Settings, load
 from bullflow.worker.registry import Handler, Registry, Task
@@ -39,9 +40,7 @@ class Worker:
     ) -> None:
         self.queue_name = queue_name
         self.concurrency = concurrency
-        self._lock = lock
-        self._stalled_check = stalled_check
-        self._max_stalled = max_stalled
+        self._keeping = KeeperOptions(lock=lock, stalled_check=stalled_check, max_stalled=max_stalled)
         self._registry = Registry()
 
     def task(self, name: str, *, timeout: float | None = None) -> Callable[[H], H]:
@@ -65,19 +64,15 @@ class Worker:
         stop = stop or asyncio.Event()
         log = telemetry.logger("worker").bind(queue=self.queue_name)
         concurrency = settings.concurrency or self.concurrency
-        runner = Runner(self._registry, concurrency, log)
+        runner = Runner(self._registry, concurrency, settings.max_result_bytes, log)
         consumer = Consumer(
             engine_url(settings),
             settings.prefix,
             self.queue_name,
             worker_id=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
             running=runner,
-            options=ConsumerOptions(
-                concurrency=concurrency,
-                lock=self._lock,
-                stalled_check=self._stalled_check,
-                max_stalled=self._max_stalled,
-            ),
+            concurrency=concurrency,
+            keeping=self._keeping,
             log=log,
         )
         working = asyncio.create_task(consumer.run())
@@ -90,7 +85,6 @@ class Worker:
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-            runner.close()
             log.info("worker.stopped")
 
     def __repr__(self) -> str:

@@ -1,7 +1,6 @@
 """A database that cannot be reached is StoreAway, and is used again as soon as it is back; a fault of ours is not."""
 
 import socket
-import threading
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,6 @@ async def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
         await _know(database, "video")
 
     await database.close()
-    _let_threads_end()
 
 
 async def test_the_schema_of_a_database_that_is_away_says_so(tmp_path: Path) -> None:
@@ -86,14 +84,6 @@ async def _assert_away(url: str) -> None:
         async with database.read() as snapshot:
             await snapshot.exec_driver_sql("SELECT 1")
     await database.close()
-    _let_threads_end()
-
-
-def _let_threads_end() -> None:
-    """The driver's thread of a connection that failed still has a word for the loop; the loop must not be gone then."""
-    for thread in threading.enumerate():
-        if "_connection_worker_thread" in thread.name:
-            thread.join()
 
 
 async def _know(database: Database, queue: str) -> None:

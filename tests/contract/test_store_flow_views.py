@@ -125,18 +125,22 @@ async def test_flows_of_one_instant_come_in_one_order(database: Database) -> Non
     assert [flow.id for flow in rest] == newest_first[3:]
 
 
-async def test_an_id_that_was_drawn_just_before_its_flow_was_dated_is_found(database: Database) -> None:
+@pytest.mark.parametrize("later", [900, -900])
+async def test_a_flow_is_found_by_its_date_though_its_id_was_drawn_at_another_moment(
+    database: Database, later: int
+) -> None:
     submitter = Submitter(database)
     submit = Submit(
         database,
-        clock=lambda: START + 900,
+        clock=lambda: START + later,
         new_id=submitter.clock.new_id,
         accepted=submitter.accepted,
     )
     (flow,) = await submit(await submitter.user(), [FlowRequest(root=node())])
 
     async with database.read() as snapshot:
-        found = await views.flows(snapshot, flow.user_id, FlowFilter(created_after=START + 899), None, 50)
+        only = FlowFilter(created_after=START + later - 1, created_before=START + later + 1)
+        found = await views.flows(snapshot, flow.user_id, only, None, 50)
 
     assert [view.id for view in found] == [flow.id]
 

@@ -15,7 +15,7 @@ from bullflow.store import flows, log, views
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from support.eventually import eventually
-from support.flows import START, HandClock, Submitter, node, record, wide
+from support.flows import START, HandClock, Submitter, both_wait, node, record, wide
 from support.ledger import a_fact
 
 
@@ -98,7 +98,7 @@ async def test_batches_with_the_same_flows_never_wait_for_each_other_crosswise(
             _fold(database, oldest_first, "SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off"),
             _fold(other, newest_first, "SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"),
         )
-        await eventually(lambda: _both_wait(other))
+        await eventually(lambda: both_wait(other))
     await folds
 
     for flow in new:
@@ -124,12 +124,6 @@ async def _fold(database: Database, job_ids: Sequence[str], *hints: str) -> None
         jobs, their_flows = await flows.load_for_fold(transaction, job_ids)
         facts = [a_fact(FactKind.ACTIVE, START + 1, job_id) for job_id in job_ids]
         await flows.apply(transaction, fold(jobs, their_flows, facts))
-
-
-async def _both_wait(database: Database) -> bool:
-    async with database.read() as snapshot:
-        waiting = await snapshot.scalar(text("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"))
-        return int(waiting or 0) == 2
 
 
 async def _flow(database: Database, flow: NewFlow) -> views.FlowView:

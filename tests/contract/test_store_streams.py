@@ -1,9 +1,14 @@
 """Queues are known once, and their positions move on."""
 
+import asyncio
+
+import pytest
+
 from bullflow.flow.facts import FactId
 from bullflow.store import streams
 from bullflow.store.database import Database
-from support.flows import Submitter, node
+from support.eventually import eventually
+from support.flows import Submitter, both_wait, node
 
 
 async def test_a_queue_that_is_known_twice_keeps_its_position(database: Database) -> None:
@@ -48,6 +53,22 @@ async def test_nothing_read_moves_nothing(database: Database) -> None:
     await _advance(database, {})
 
     assert await _positions(database) == {"video": FactId(0, 0)}
+
+
+@pytest.mark.parametrize("databases", ["postgres"], indirect=True)
+async def test_two_processes_that_meet_new_queues_never_wait_for_each_other_crosswise(store_url: str) -> None:
+    first, second = Database(store_url), Database(store_url)
+    queues = [f"queue-{number}" for number in range(9)]
+
+    async with first.write() as transaction:
+        await streams.know(transaction, ["queue-4"])
+        both = asyncio.gather(_know(first, *queues), _know(second, *reversed(queues)))
+        await eventually(lambda: both_wait(second))
+    await both
+
+    assert sorted(await _positions(first)) == queues
+    await first.close()
+    await second.close()
 
 
 async def _know(database: Database, *queues: str) -> None:

@@ -1,7 +1,5 @@
 """Whatever a text says, it is stored and found as it is."""
 
-import asyncio
-
 import orjson
 
 from bullflow.flow.tree import FlowRequest
@@ -87,22 +85,6 @@ async def test_data_is_kept_to_the_byte(database: Database) -> None:
         due = await flows.jobs_to_dispatch(snapshot, [flow.id])
     assert [job.data for job in shown] == list(texts)
     assert [job.data.text for job in due[1:]] == list(texts)
-
-
-async def test_two_processes_may_meet_the_same_new_queues_at_once(store_url: str) -> None:
-    first, second = (Database(store_url) for _ in range(2))
-    queues = [f"queue-{number}" for number in range(50)]
-    forwards = node("root", *(node(queue=queue) for queue in queues))
-    backwards = node("root", *(node(queue=queue) for queue in reversed(queues)))
-    submitter, other = Submitter(first), Submitter(second)
-    other.clock.now += 1
-
-    await asyncio.gather(submitter.one(forwards), other.one(backwards))
-
-    async with first.read() as snapshot:
-        assert len(await streams.positions(snapshot)) == 51
-    await first.close()
-    await second.close()
 
 
 def _request(each: str) -> FlowRequest:

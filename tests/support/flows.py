@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from bullflow.flow.facts import Fact, Json
 from bullflow.flow.fold import Changes, FlowState, JobState, fold
@@ -93,6 +93,13 @@ async def rows(database: Database, table: type[Base]) -> list[dict[str, Any]]:
 async def how_many(database: Database, table: type[Base]) -> int:
     async with database.read() as snapshot:
         return await snapshot.scalar(select(func.count()).select_from(table)) or 0
+
+
+async def both_wait(database: Database) -> bool:
+    """Whether two sessions of Postgres wait for locks."""
+    async with database.read() as snapshot:
+        waiting = await snapshot.scalar(text("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"))
+        return int(waiting or 0) == 2
 
 
 async def store_history(database: Database, history: History, user_id: str) -> None:

@@ -4,6 +4,7 @@ BullflowError
 ├── Invalid                   a request breaks rules; carries every fault at once
 │   └── Malformed             what came is not JSON at all
 ├── NotFound                  no such thing, or it belongs to somebody else
+├── Conflict                  what is asked for contradicts what is there
 ├── Away                      a system that we need cannot be reached just now
 │   ├── StoreAway
 │   └── EngineAway
@@ -27,6 +28,7 @@ __all__ = [
     "ApiError",
     "Away",
     "BullflowError",
+    "Conflict",
     "EngineAway",
     "EngineRefused",
     "Fault",
@@ -83,6 +85,10 @@ class NotFound(BullflowError):
         self.kind = kind
         self.key = key
         super().__init__(f"There is no {kind} with the id {key!r}.")
+
+
+class Conflict(BullflowError):
+    """The request is right in itself and contradicts what is there."""
 
 
 class Away(BullflowError):

@@ -360,6 +360,14 @@ class CreatedFlow(Flow):
     jobs_next: str | None = Field(None, description="The cursor for `/flows/{id}/jobs` when there are more.")
 
 
+class CheckedFlow(_Out):
+    """What a flow would be that was only checked (`?dryRun=true`)."""
+
+    jobs: int
+    depth: int
+    queues: list[str]
+
+
 class FlowTree(Flow):
     root: JobNode
 

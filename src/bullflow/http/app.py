@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from bullflow import wire
 from bullflow.http import events, flows, health, live, problems
+from bullflow.http.origins import OwnOrigins
 from bullflow.http.rooms import Rooms
 
 _ABOUT = """\
@@ -46,6 +47,8 @@ def create_app(rooms: Rooms) -> FastAPI:
     for router in (flows.router, events.router, health.router, live.router):
         app.include_router(router)
     problems.install(app)
+    settings = rooms.settings
+    app.add_middleware(OwnOrigins, host=settings.host, allowed_hosts=settings.allowed_hosts)
     return app
 
 

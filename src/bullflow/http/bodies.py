@@ -1,18 +1,15 @@
-"""Request bodies: cut off while they are read, and parsed once."""
-
-from typing import Any
+"""Request bodies: cut off while they are read."""
 
 from fastapi import Request
 
 from bullflow.http.problems import NotJson, TooLarge
-from bullflow.wire import read_json
 
 
-async def read_body(request: Request, limit: int) -> Any:
-    """The body as JSON; raises TooLarge, NotJson or Malformed."""
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+async def read_body(request: Request, limit: int) -> bytes:
+    """The bytes of a body that is said to be JSON; raises TooLarge or NotJson."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
-        raise NotJson(kind)
+        raise NotJson(kind or "nothing")
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(limit)
@@ -21,4 +18,4 @@ async def read_body(request: Request, limit: int) -> Any:
         body += chunk
         if len(body) > limit:
             raise TooLarge(limit)
-    return read_json(bytes(body))
+    return bytes(body)

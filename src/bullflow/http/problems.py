@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from bullflow import telemetry
-from bullflow.errors import Away, Fault, Invalid, Malformed, NotFound
+from bullflow.errors import Away, Conflict, Fault, Invalid, Malformed, NotFound
 from bullflow.wire import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -61,7 +61,9 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _DESCRIPTIONS = {
     400: "The body is not JSON.",
+    403: "The request comes from a page, or under a name, that may not use this service.",
     404: "There is no such thing.",
+    409: "The request contradicts what is there.",
     413: "The body is too large.",
     415: "The body is not sent as JSON.",
     422: "Something in the request breaks a rule; every fault is named with its JSON pointer.",
@@ -80,6 +82,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Invalid, _invalid)
     app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(NotFound, _not_found)
+    app.add_exception_handler(Conflict, _conflict)
     app.add_exception_handler(Away, _away)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -101,6 +104,10 @@ async def _bad_parameter(_request: Request, error: Exception) -> Response:
 
 async def _not_found(_request: Request, error: Exception) -> Response:
     return problem(404, str(error))
+
+
+async def _conflict(_request: Request, error: Exception) -> Response:
+    return problem(409, str(error))
 
 
 async def _away(_request: Request, error: Exception) -> Response:

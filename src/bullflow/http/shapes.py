@@ -8,6 +8,7 @@ from fastapi import Response
 
 from bullflow.clock import iso, iso_or_none
 from bullflow.flow.states import JobStatus
+from bullflow.flow.tree import Node
 from bullflow.store.flows import NewFlow
 from bullflow.store.views import FlowView, JobView
 
@@ -74,6 +75,18 @@ def tree_shape(jobs: Sequence[JobView]) -> dict[str, Any]:
     for job in jobs:
         nodes[job.id]["moreChildren"] = len(job.children) - len(nodes[job.id]["children"])
     return nodes[jobs[0].id]
+
+
+def checked_shape(root: Node) -> dict[str, Any]:
+    """What a flow would be that was only checked."""
+    jobs, depth, queues = 0, 0, set()
+    stack = [(root, 1)]
+    while stack:
+        node, level = stack.pop()
+        jobs, depth = jobs + 1, max(depth, level)
+        queues.add(node.queue_name)
+        stack.extend((child, level + 1) for child in node.children)
+    return {"jobs": jobs, "depth": depth, "queues": sorted(queues)}
 
 
 def new_flow_shape(flow: NewFlow, shown: int) -> dict[str, Any]:

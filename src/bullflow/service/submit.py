@@ -1,20 +1,30 @@
 """Accept flows: what the answer promises is in the database before it is given."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from bullflow.clock import Clock
-from bullflow.errors import Away
+from bullflow.errors import Away, Conflict
 from bullflow.flow.fold import Entry
 from bullflow.flow.states import FlowStatus, LogEvent
 from bullflow.flow.tree import FlowRequest, lay_out
-from bullflow.store import flows, log, streams
-from bullflow.store.database import Database
+from bullflow.store import flows, keys, log, streams
+from bullflow.store.database import Database, Transaction
 from bullflow.store.flows import NewFlow
+from bullflow.store.keys import Key
 from bullflow.together import Together
 
 Accepted = Callable[[Sequence[NewFlow]], None]
 
 MOST_TOGETHER = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """Flows of one request, and the key that it was sent with; only a request for one flow can have one."""
+
+    flows: Sequence[NewFlow]
+    key: Key | None = None
 
 
 class Submit:
@@ -28,37 +38,62 @@ class Submit:
         self._clock = clock
         self._new_id = new_id
         self._accepted = accepted
-        self._commits: Together[Sequence[NewFlow], None] = Together(self._commit_together, most=MOST_TOGETHER)
+        self._commits: Together[_Request, str] = Together(self._commit_together, most=MOST_TOGETHER)
 
     async def __call__(self, user_id: str, requests: Sequence[FlowRequest]) -> list[NewFlow]:
         """Store these flows, all or none; raises StoreAway."""
         new = [self._new_flow(user_id, request) for request in requests]
-        await self._commits.ask(new)
+        await self._commits.ask(_Request(flows=new))
         return new
 
-    async def _commit_together(self, requests: Sequence[Sequence[NewFlow]]) -> list[Exception | None]:
+    async def once(self, user_id: str, request: FlowRequest, key: Key) -> NewFlow | str:
+        """Store this flow, or the id of the one that the key has made before; raises Conflict, StoreAway."""
+        new = self._new_flow(user_id, request)
+        flow_id = await self._commits.ask(_Request(flows=[new], key=key))
+        return new if flow_id == new.id else flow_id
+
+    async def _commit_together(self, requests: Sequence[_Request]) -> Sequence[str | Exception]:
         try:
-            await self._commit([flow for request in requests for flow in request])
+            return await self._commit(requests)
         except Away:
             raise
         except Exception:
             # One of them cannot be stored; the others must not suffer for it.
             return [await self._commit_alone(request) for request in requests]
-        return [None] * len(requests)
 
-    async def _commit_alone(self, request: Sequence[NewFlow]) -> Exception | None:
+    async def _commit_alone(self, request: _Request) -> str | Exception:
         try:
-            await self._commit(request)
+            (answer,) = await self._commit([request])
         except Exception as error:
             return error
-        return None
+        return answer
 
-    async def _commit(self, new: Sequence[NewFlow]) -> None:
+    async def _commit(self, requests: Sequence[_Request]) -> Sequence[str | Exception]:
+        """Store what is new; the answers are the ids of each request's first flow."""
         async with self._database.write() as transaction:
-            await flows.add(transaction, new)
-            await streams.know(transaction, (job.node.queue_name for flow in new for job in flow.jobs))
-            await log.append(transaction, map(_created, new))
-        self._accepted(new)
+            answers = [await self._claim(transaction, request) for request in requests]
+            new = [
+                flow
+                for request, answer in zip(requests, answers, strict=True)
+                if answer == request.flows[0].id
+                for flow in request.flows
+            ]
+            if new:
+                await flows.add(transaction, new)
+                await streams.know(transaction, (job.node.queue_name for flow in new for job in flow.jobs))
+                await log.append(transaction, map(_created, new))
+        if new:
+            self._accepted(new)
+        return answers
+
+    async def _claim(self, transaction: Transaction, request: _Request) -> str | Exception:
+        first = request.flows[0]
+        if request.key is None:
+            return first.id
+        flow_id, fingerprint = await keys.claim(transaction, first.user_id, request.key, first.id, first.created_at)
+        if fingerprint != request.key.fingerprint:
+            return Conflict(f"The key {request.key.key!r} was used before, for another flow.")
+        return flow_id
 
     def _new_flow(self, user_id: str, request: FlowRequest) -> NewFlow:
         flow_id = self._new_id()

@@ -132,6 +132,21 @@ class LogEntry(Base):
     data: Mapped[str]
 
 
+class IdempotencyKey(Base):
+    """A key that a client sent with a request, and the flow that the request made."""
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    # Deferred, because the key is claimed before the flow is written, in one transaction.
+    flow_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("flows.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED"), index=True
+    )
+    created_at: Mapped[int]
+
+
 class StreamPosition(Base):
     """How far the recorder has read a queue's event stream. A row exists for each queue ever used."""
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.servers import Valkey
-from support.service import Service, running, settings_for
 
 from bullflow import Job, Worker
+from support.servers import Valkey
+from support.service import Service, running, settings_for
 
 
 def adder() -> Worker:

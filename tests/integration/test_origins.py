@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
@@ -54,6 +55,7 @@ async def test_a_name_that_was_made_to_point_here_opens_nothing(service: Service
 
 async def test_a_body_without_a_type_is_refused(service: Service) -> None:
     """A page may send such a body anywhere without being asked."""
-    answer = await service.http.post("/flows", content=b'{"name": "sum", "queueName": "sums"}')
+    async with httpx.AsyncClient(base_url=service.url) as plain:
+        answer = await plain.post("/flows", content=b'{"name": "sum", "queueName": "sums"}')
 
     assert answer.status_code == 415

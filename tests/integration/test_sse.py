@@ -107,11 +107,12 @@ async def test_a_stream_stays_open_after_what_there_is_and_brings_what_comes(ser
 async def test_a_lost_stream_is_resumed_by_the_last_id_however_often(service: Service, stage: Stage) -> None:
     created = await service.create(echo(*(echo() for _ in range(12))))
     path, found = f"/flows/{created.id}/events", list[SentEvent]()
-    while not (found and is_end(found[-1])):
-        stage.allow(2)
-        last = found[-1].id if found else None
-        async with event_stream(service.http, path, last_event_id=last) as events:
-            found += await take(events, 3)
+    async with asyncio.timeout(20):
+        while not (found and is_end(found[-1])):
+            stage.allow(2)
+            last = found[-1].id if found else None
+            async with event_stream(service.http, path, last_event_id=last) as events:
+                found += await take(events, 3)
 
     assert [event.item for event in found] == await rest_log(service, created.id)
 

@@ -13,6 +13,8 @@ from bullflow import AsyncClient, Worker, serve
 from bullflow.settings import Settings, load
 from bullflow.wire import CreatedFlow, Event, Flow
 
+JSON = {"Content-Type": "application/json"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
@@ -60,7 +62,7 @@ async def running(settings: Settings, workers: Sequence[Worker] = ()) -> AsyncIt
         if task.done():
             await task
         url = ready.result()
-        async with AsyncClient(url) as client, httpx.AsyncClient(base_url=url, timeout=60) as http:
+        async with AsyncClient(url) as client, httpx.AsyncClient(base_url=url, timeout=60, headers=JSON) as http:
             yield Service(settings=settings, url=url, client=client, http=http)
     finally:
         stop.set()

@@ -64,4 +64,5 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, why: str) -> None:
         await receive()  # the request to connect, which an answer has to follow
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
     else:
-        await problem(403, why)(scope, receive, send)
+        # Its body will not be read, so the connection cannot serve another request.
+        await problem(403, why, headers={"Connection": "close"})(scope, receive, send)

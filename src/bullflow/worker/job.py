@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
+from contextlib import suppress
 from typing import Any, Protocol
 
 import orjson
 
 from bullflow.engine.delivery import Delivery
-from bullflow.errors import JobFailure
+from bullflow.errors import EngineAway, EngineRefused, JobFailure
 from bullflow.worker.children import Children
 from bullflow.worker.signal import AbortSignal
 
@@ -26,7 +27,8 @@ class Job:
     """One run of one attempt of a job.
 
     `progress` and `log` may be called from both kinds of handlers: awaited in a coroutine, or simply
-    called in a plain function, where they return when it is done.
+    called in a plain function, where they return when it is done. They are lost while the engine is
+    away, for no job should fail only because nobody can hear how far it is.
     """
 
     def __init__(self, delivery: Delivery, reports: Reports, signal: AbortSignal) -> None:
@@ -65,12 +67,17 @@ class Job:
             asyncio.get_running_loop()
         except RuntimeError:
             # A plain function in its thread: the loop does it while the thread waits.
-            asyncio.run_coroutine_threadsafe(report, self._loop).result()
+            asyncio.run_coroutine_threadsafe(_heard_or_not(report), self._loop).result()
             return _Done()
-        return asyncio.ensure_future(report)
+        return asyncio.ensure_future(_heard_or_not(report))
 
     def __repr__(self) -> str:
         return f"<Job {self.name} {self.job_id} attempt {self.attempt}>"
+
+
+async def _heard_or_not(report: Awaitable[None]) -> None:
+    with suppress(EngineAway, EngineRefused):
+        await report
 
 
 class _Done:

@@ -205,6 +205,18 @@ async def test_a_store_that_is_away_for_a_while_costs_no_entry(tail: Tail) -> No
     assert ear.seqs == [2, 3]
 
 
+async def test_a_store_that_is_away_for_a_while_costs_no_summary(tail: Tail) -> None:
+    flow_id, ear = await tail.flow(), Ear()
+    tail.notifier.follow_all(await tail.submitter.user(), ear)
+    tail.database.is_away = True
+    with pytest.raises(StoreAway):
+        await tail.tell(flow_id, 1)
+    tail.database.is_away = False
+    await tail.notifier.run_once()
+
+    assert [(flow.id, flow.last_seq) for flow in ear.flows] == [(flow_id, 2)]
+
+
 async def test_who_follows_all_flows_hears_of_changes_of_its_own_flows_alone(tail: Tail) -> None:
     mine, theirs, ear = await tail.flow(), await tail.flow(user="somebody"), Ear()
     me = await tail.submitter.user()

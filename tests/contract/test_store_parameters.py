@@ -4,8 +4,10 @@ import pytest
 from sqlalchemy import Select, select
 
 from bullflow.store import streams
-from bullflow.store.database import Database, Transaction, each_number, one_of
+from bullflow.store.database import Database
+from bullflow.store.sql import each_number, one_of
 from bullflow.store.tables import StreamPosition
+from bullflow.store.transaction import Transaction
 
 
 @pytest.mark.parametrize("size", [0, 1, 20_000])

@@ -12,7 +12,8 @@ import pytest_asyncio
 from sqlalchemy import Engine, event, text
 
 from bullflow.store import flows, log, views
-from bullflow.store.database import Database, Transaction
+from bullflow.store.database import Database
+from bullflow.store.transaction import Transaction
 from bullflow.store.views import FlowFilter
 from support.servers import DatabaseServer
 

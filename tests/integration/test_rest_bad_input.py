@@ -166,7 +166,8 @@ async def test_a_body_that_says_that_it_is_too_long_is_not_awaited(service: Serv
 
 
 async def test_a_body_without_a_length_is_cut_off_where_it_passes_the_limit(service: Service) -> None:
-    head = b"POST /flows HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = b"POST /flows HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    head += b"transfer-encoding: chunked\r\n\r\n"
     chunk = b"3e8\r\n" + b" " * 1_000 + b"\r\n"
     status, answer = await exchange(service.url, head + chunk * 21)
 

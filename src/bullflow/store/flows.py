@@ -13,8 +13,9 @@ from bullflow.flow.plan import StoredJob
 from bullflow.flow.states import FlowStatus, JobStatus
 from bullflow.flow.tree import FlowRequest, NewJob
 from bullflow.store import log
-from bullflow.store.database import Transaction, one_of
+from bullflow.store.sql import one_of
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob, FlowTag
+from bullflow.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bullflow.store.database import Transaction
 from bullflow.store.tables import IdempotencyKey
+from bullflow.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

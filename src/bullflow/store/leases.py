@@ -14,8 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bullflow.clock import milliseconds
 from bullflow.errors import LeadershipLost
-from bullflow.store.database import Transaction
 from bullflow.store.tables import Lease
+from bullflow.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bullflow.flow.facts import FactId
-from bullflow.store.database import Transaction
 from bullflow.store.tables import StreamPosition
+from bullflow.store.transaction import Transaction
 
 
 async def know(connection: Transaction, queue_names: Iterable[str]) -> None:

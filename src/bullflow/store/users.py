@@ -3,8 +3,8 @@
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bullflow.store.database import Transaction
 from bullflow.store.tables import User
+from bullflow.store.transaction import Transaction
 
 LOCAL = "local"
 

@@ -9,8 +9,9 @@ from sqlalchemy import Select, func, or_, select
 
 from bullflow.errors import NotFound
 from bullflow.flow.states import JobStatus
-from bullflow.store.database import Transaction, one_of
+from bullflow.store.sql import one_of
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob, FlowTag
+from bullflow.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

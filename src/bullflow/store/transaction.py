@@ -1,0 +1,83 @@
+"""A transaction whose statements run in threads.
+
+`docs/decisions/0009-statements-in-threads.md` says why.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, CursorResult, Engine, Executable, ScalarResult
+
+T = TypeVar("T")
+_Parameters = Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
+
+
+class Transaction:
+    """One transaction. Each statement runs whole in a thread, from compiling it to fetching its rows.
+
+    The connection is taken, and the transaction begun, in the thread of its first statement.
+    """
+
+    def __init__(self, engine: Engine, threads: ThreadPoolExecutor, begin: Callable[[Connection], None]) -> None:
+        self.dialect = engine.dialect
+        self._engine = engine
+        self._threads = threads
+        self._begin = begin
+        self._open: Connection | None = None
+
+    async def execute(self, statement: Executable, parameters: _Parameters = None) -> CursorResult[Any]:
+        """The statement's result, with all of its rows."""
+        return await self._in_thread(lambda: _whole(self._connection().execute(statement, parameters)))
+
+    async def scalars(self, statement: Executable) -> ScalarResult[Any]:
+        return (await self.execute(statement)).scalars()
+
+    async def scalar(self, statement: Executable) -> Any:
+        return (await self.execute(statement)).scalar()
+
+    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> CursorResult[Any]:
+        """A statement in the driver's own words."""
+        return await self._in_thread(lambda: _whole(self._connection().exec_driver_sql(statement, parameters)))
+
+    async def end(self, *, commit: bool) -> None:
+        """Keep what was written, or nothing, and give the connection back."""
+        if self._open is not None:
+            await self._in_thread(lambda: self._end(commit=commit))
+
+    def _connection(self) -> Connection:
+        if self._open is None:
+            connection = self._engine.connect()
+            try:
+                self._begin(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._open = connection
+        return self._open
+
+    def _end(self, *, commit: bool) -> None:
+        assert self._open is not None  # noqa: S101 - `end` has looked
+        connection, self._open = self._open, None
+        with connection:
+            if self.dialect.name != "sqlite":
+                (connection.commit if commit else connection.rollback)()
+            elif not connection.invalidated:
+                connection.exec_driver_sql("COMMIT" if commit else "ROLLBACK")
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # Nobody else may touch the connection before the thread has let it go.
+            while not running.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({running})
+            raise
+
+
+def _whole(result: CursorResult[Any]) -> CursorResult[Any]:
+    return cast("CursorResult[Any]", result.freeze()()) if result.returns_rows else result

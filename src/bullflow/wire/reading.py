@@ -1,0 +1,181 @@
+"""Reading what came in: parsed once, checked in one pass, every fault with its JSON pointer."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bullflow.errors import Fault, Invalid, Malformed
+from bullflow.flow.facts import Json
+from bullflow.flow.tree import POLICIES, FlowRequest, Node, with_policy
+from bullflow.wire.asked import ShallowFlow, ShallowJob
+
+MAX_FAULTS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one request may ask for."""
+
+    jobs: int
+    depth: int
+    data_bytes: int
+
+
+def read_json(body: bytes | str) -> Any:
+    """The JSON value of a body; raises Malformed."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"not JSON: {error}") from None
+
+
+def read_flow(body: Any, limits: Limits) -> FlowRequest:
+    """The flow that a parsed body asks for; raises Invalid with every fault of the whole tree."""
+    reading = _Reading(limits)
+    root = reading.node(body, _Place("", 0), ShallowFlow)
+    if reading.faults or root is None:
+        raise Invalid(reading.faults)
+    return FlowRequest(
+        root=root,
+        fail_fast=body.get("failFast", False),
+        deadline=body.get("deadline"),
+        tags=tuple(dict.fromkeys(body.get("tags", ()))),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    pointer: str
+    depth: int
+
+
+class _Reading:
+    """One pass over a tree: counts, checks each job, collects faults and goes on."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._jobs = 0
+        self._sealed = False
+        self.faults: list[Fault] = []
+
+    def node(self, body: Any, place: _Place, model: type[ShallowJob] = ShallowJob) -> Node | None:
+        if not self._room_for(place):
+            return None
+        self._one_policy(body, place)
+        try:
+            fields = model.model_validate(body)
+        except ValidationError as error:
+            self._report(error, body, place)
+            return None
+        data = self._data(fields.data, place)
+        opts = body.get("opts", {})
+        return Node(
+            name=fields.name,
+            queue_name=fields.queue_name,
+            data=data,
+            opts=with_policy(
+                {key: value for key, value in opts.items() if value is not None}, is_root=place.depth == 0
+            ),
+            children=tuple(self._children(fields.children, place)),
+        )
+
+    def _report(self, error: ValidationError, body: Any, place: _Place) -> None:
+        """The faults of a job that cannot be read, and of what can be looked at all the same."""
+        for fault in _faults(error, place.pointer):
+            self._fault(fault)
+        if isinstance(body, dict):
+            self._data(body.get("data"), place)
+            if isinstance(body.get("children"), list):
+                self._children(body["children"], place)
+
+    def _one_policy(self, body: Any, place: _Place) -> None:
+        """Looked at here and not by the model, which looks no further once one field is wrong."""
+        opts = body.get("opts") if isinstance(body, dict) else None
+        chosen = [policy for policy in POLICIES if opts.get(policy) is True] if isinstance(opts, dict) else []
+        if len(chosen) > 1:
+            self._fault(Fault(f"{place.pointer}/opts", f"{' and '.join(chosen)} exclude each other"))
+
+    def _children(self, children: list[Any], place: _Place) -> list[Node]:
+        nodes = (
+            self.node(child, _Place(f"{place.pointer}/children/{index}", place.depth + 1))
+            for index, child in enumerate(children)
+        )
+        return [node for node in nodes if node is not None]
+
+    def _room_for(self, place: _Place) -> bool:
+        self._jobs += 1
+        if self._jobs == self._limits.jobs + 1:
+            self._fault(Fault(place.pointer, f"a flow may have at most {self._limits.jobs} jobs"))
+        if place.depth >= self._limits.depth:
+            self._fault(Fault(place.pointer, f"a flow may be at most {self._limits.depth} levels deep"))
+            return False
+        return self._jobs <= self._limits.jobs
+
+    def _data(self, data: Any, place: _Place) -> Json:
+        try:
+            text = orjson.dumps(data)
+        except (TypeError, orjson.JSONEncodeError) as error:
+            self._fault(Fault(f"{place.pointer}/data", f"cannot be kept as JSON: {error}"))
+            return Json("null")
+        if len(text) > self._limits.data_bytes:
+            self._fault(
+                Fault(f"{place.pointer}/data", f"is {len(text)} bytes; a job's data may have {self._limits.data_bytes}")
+            )
+        return Json(text.decode())
+
+    def _fault(self, fault: Fault) -> None:
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(fault)
+        elif not self._sealed:
+            self._sealed = True
+            self.faults.append(Fault("", f"only the first {MAX_FAULTS} faults are shown"))
+
+
+def _faults(error: ValidationError, pointer: str) -> list[Fault]:
+    """Pydantic's errors with JSON pointers, one for each place, the innermost where they nest."""
+    found: dict[str, Fault] = {}
+    for part in error.errors(include_url=False, include_context=False, include_input=False):
+        path = list(_path(part["loc"]))
+        where = pointer + "".join(f"/{_step(step)}" for step in path)
+        found.setdefault(where, Fault(where, _detail(part, path)))
+    return [fault for where, fault in found.items() if not any(other.startswith(f"{where}/") for other in found)]
+
+
+def _path(loc: tuple[int | str, ...]) -> Iterator[int | str]:
+    """A location without the names of union branches, which stand for no step in the body."""
+    for index, step in enumerate(loc):
+        before = loc[index - 1] if index else None
+        if before in _UNIONS and (not isinstance(step, str) or step not in _UNION_FIELDS):
+            continue
+        yield step
+
+
+def _detail(part: ErrorDetails, path: list[int | str]) -> str:
+    if path and part["loc"][-1] != path[-1]:  # the name of a union's branch: none of them takes this value
+        return _UNIONS[path[-1]]
+    if path and part["type"] == "model_type":
+        return "must be an object"
+    return _DETAILS.get(part["type"], part["msg"])
+
+
+_KEEP = "must be true, false, a number of jobs, or an object with age, count or limit"
+_UNIONS: Mapping[int | str, str] = {
+    "backoff": "must be milliseconds, at most ten years of them, or an object with type and delay",
+    "removeOnComplete": _KEEP,
+    "removeOnFail": _KEEP,
+}
+_UNION_FIELDS = frozenset({"type", "delay", "jitter", "age", "count", "limit"})
+_DETAILS: Mapping[str, str] = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    "model_type": "must be an object with at least name and queueName",
+    "string_pattern_mismatch": "must not contain control characters, and in queue names no ':', '{' or '}'",
+}
+
+
+def _step(step: int | str) -> str:
+    return str(step).replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,150 @@
+"""What the service shows. It writes these shapes without building them; clients parse with them."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from bullflow.flow.states import FlowStatus, JobStatus, LogEvent
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="ignore"
+    )
+
+
+class ProblemFault(_Out):
+    pointer: str = Field(description="A JSON pointer into the body, or `?name` for a query parameter.")
+    detail: str
+
+
+class Problem(_Out):
+    """An error as RFC 9457 describes it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemFault] = []
+
+
+class JobError(_Out):
+    message: str
+    stack: str | None = None
+    attempt: int | None = None
+
+
+class Job(_Out):
+    """A job as the API shows it."""
+
+    id: str
+    job_id: str = Field(description="The BullMQ id: the job's id and the number of its run.")
+    flow_id: str
+    parent_id: str | None
+    name: str
+    queue_name: str
+    status: JobStatus
+    data: Any
+    opts: dict[str, Any]
+    result: Any = None
+    error: JobError | None = None
+    progress: Any = None
+    attempts_made: int
+    created_at: str
+    updated_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    children: list[str] = Field(description="The ids of its children, in the order of the request.")
+
+
+class JobNode(Job):
+    """A job with its children inside."""
+
+    children: list["JobNode"] = []  # type: ignore[assignment]
+    more_children: int = Field(0, description="Children that `depth` or `maxChildren` left out.")
+
+
+class Flow(_Out):
+    """A flow without its jobs."""
+
+    id: str
+    name: str
+    status: FlowStatus
+    queue_name: str
+    created_at: str
+    updated_at: str
+    finished_at: str | None = None
+    user_id: str
+    result: Any = None
+    error: JobError | None = None
+    counts: dict[JobStatus, int]
+    last_seq: int
+    tags: list[str] = []
+    fail_fast: bool = False
+    deadline: str | None = None
+
+
+class CreatedFlow(Flow):
+    """A flow with the first of its jobs."""
+
+    jobs: list[Job]
+    jobs_next: str | None = Field(None, description="The cursor for `/flows/{id}/jobs` when there are more.")
+
+
+class CheckedFlow(_Out):
+    """What a flow would be that was only checked (`?dryRun=true`)."""
+
+    jobs: int
+    depth: int
+    queues: list[str]
+
+
+class FlowTree(Flow):
+    root: JobNode
+
+
+class FlowPage(_Out):
+    items: list[Flow]
+    next: str | None
+
+
+class JobPage(_Out):
+    items: list[Job]
+    next: str | None
+
+
+class Event(_Out):
+    """One entry of a flow's log. `id` and `jobId` are null for entries about the flow as a whole."""
+
+    flow_id: str
+    seq: int
+    at: str
+    event: LogEvent
+    id: str | None = None
+    job_id: str | None = None
+    data: dict[str, Any]
+
+
+class EventPage(_Out):
+    items: list[Event]
+    next: str | None = Field(description="Ask on with `?after=` the last `seq`, or with this cursor.")
+
+
+class Health(_Out):
+    status: Literal["ok"]
+
+
+class Readiness(_Out):
+    status: Literal["ready", "not ready"]
+    store: str = Field(description="`ok`, or what is wrong.")
+    engine: str = Field(description="`ok`, or what is wrong.")
+    recorder: str = Field(description="`ok`, or what is wrong.")
+
+
+class Progress(_Out):
+    """How far a running job says it is. It has no `seq`: it is not part of the log and may be thinned out."""
+
+    flow_id: str
+    id: str
+    progress: Any = None

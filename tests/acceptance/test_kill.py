@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+import psutil
 
 from bullflow import AsyncClient
 from bullflow.wire import Event, Flow
@@ -159,3 +160,18 @@ async def test_sigterm_lets_running_jobs_finish(store_url: str, valkey: Valkey, 
             assert await stopping == 0
             flow = await client.wait(created.id, timeout=30)
         assert (flow.status, flow.result) == ("completed", "done")
+
+
+async def test_an_embedded_engine_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    with processes(tmp_path / "logs", data_dir=str(tmp_path / "data")) as run:
+        up, url = run.start_ready("up", WORKER, "--port", "0")
+        async with AsyncClient(url) as client:
+            first = await client.create(a_sum_of(1, 2))
+            assert (await client.wait(first.id, timeout=30)).result == 3
+            (engine,) = psutil.Process(up.pid).children()
+
+            engine.kill()
+
+            second = await client.create(a_sum_of(3, 4))
+            assert (await client.wait(second.id, timeout=60)).result == 7
+        assert up.stop() == 0

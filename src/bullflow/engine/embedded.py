@@ -18,6 +18,7 @@ import tempfile
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 from redis.exceptions import RedisError
 from structlog.typing import FilteringBoundLogger
@@ -34,9 +35,9 @@ LONGEST_SOCKET_PATH = 100
 
 _CONFIG = """\
 port 0
-unixsocket "{socket}"
+unixsocket {socket}
 unixsocketperm 700
-dir "{folder}"
+dir {folder}
 daemonize no
 loglevel notice
 logfile ""
@@ -55,15 +56,18 @@ class EmbeddedEngine:
         self._socket = _socket_path(self._folder)
         self._url_file = url_file(data_dir)
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"unix://{self._socket}"
+        self.url = f"unix://{quote(str(self._socket))}"
 
     async def start(self) -> None:
         """Have it running and answering; raises Misconfigured with its log's end when it will not start."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if not await self._listens():
-            self._launch()
-        await self._until_it_answers()
-        self._url_file.write_text(self.url)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not await self._listens():
+                self._launch()
+            await self._until_it_answers()
+            self._url_file.write_text(self.url)
+        except OSError as error:
+            raise Misconfigured(f"the embedded Valkey cannot use {self._folder}: {error}") from error
 
     async def keep(self, log: FilteringBoundLogger) -> None:
         """Start it again whenever it has died, until cancelled."""
@@ -82,7 +86,7 @@ class EmbeddedEngine:
         _own_folder(self._socket.parent)
         self._socket.unlink(missing_ok=True)
         config = self._folder / "valkey.conf"
-        config.write_text(_CONFIG.format(socket=self._socket, folder=self._folder))
+        config.write_text(_CONFIG.format(socket=_quoted(self._socket), folder=_quoted(self._folder)))
         with (self._folder / "valkey.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the program comes from our own dependency
                 [str(get_binary_path()), str(config)],
@@ -154,6 +158,11 @@ class EmbeddedEngine:
         with suppress(OSError):
             return "\n".join(self._log_file.read_text(errors="replace").splitlines()[-5:])
         return "(no log)"
+
+
+def _quoted(path: Path) -> str:
+    """A path as Valkey's configuration wants it."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _own_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import bullmq
@@ -29,6 +30,7 @@ from bullflow.flow.facts import Json
 from bullflow.flow.plan import Branch, StoredJob
 from bullflow.flow.states import JobStatus
 from bullflow.settings import load
+from support.eventually import eventually
 
 JOBS = "jobs"
 """The queue of those tests that do not care which."""
@@ -170,9 +172,23 @@ async def working(bull: Bull, *workers: Worker, **settings: Any) -> AsyncIterato
 
 
 async def kill_engine(bull: Bull) -> None:
-    """kill -9 for the engine itself; returns when its connections are gone."""
+    """kill -9 for the engine itself; returns when nobody listens any more."""
     pid = int((await bull.client.info("server"))["process_id"])
     os.kill(pid, signal.SIGKILL)
+
+    async def is_gone() -> bool:
+        return not await is_listening(bull.url)
+
+    await eventually(is_gone)
+
+
+async def is_listening(url: str) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(unquote(url.removeprefix("unix://")))
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def stored(name: str, *, queue: str = JOBS, data: Any = None, run: int = 1, **fields: Any) -> StoredJob:

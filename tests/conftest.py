@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from support.servers import DatabaseServer, PostgresServer, SqliteServer, Valkey
 
 from bullflow.store.database import Database
+from support.servers import DatabaseServer, PostgresServer, SqliteServer, Valkey
 
 BOTH = ("sqlite", "postgres")
 

@@ -18,8 +18,9 @@ from bullflow.notifier import Notifier
 from bullflow.service.submit import Submit
 from bullflow.settings import load
 from bullflow.store import log, users
-from bullflow.store.database import Database, Transaction
+from bullflow.store.database import Database
 from bullflow.store.tables import Flow
+from bullflow.store.transaction import Transaction
 from support.flows import Submitter
 
 

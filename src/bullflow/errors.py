@@ -181,4 +181,7 @@ class ServiceAway(BullflowError):
 
     def __init__(self, url: str, cause: BaseException | str) -> None:
         self.url = url
-        super().__init__(f"bullflow does not answer at {url}: {str(cause) or type(cause).__name__}")
+        super().__init__(
+            f"bullflow does not answer at {url}: {str(cause) or type(cause).__name__}; "
+            "start it with `bullflow up`, or name another address with --url or BULLFLOW_URL"
+        )

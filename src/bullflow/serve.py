@@ -93,7 +93,8 @@ async def recorder(settings: Settings, ready: Ready) -> None:
 
 async def upgrade(settings: Settings) -> str:
     """Bring the database to the newest revision; returns a sentence that says what was done."""
-    _make_data_dir(settings)
+    if settings.database_url is None:
+        _make_data_dir(settings.data_dir)
     before, after = await asyncio.to_thread(schema.upgrade, settings.store_url)
     if before == after:
         return f"The database is up to date (revision {after})."
@@ -252,7 +253,7 @@ async def _embedded(settings: Settings, stack: AsyncExitStack) -> Settings:
 @contextmanager
 def _only_one_in(data_dir: Path) -> Iterator[None]:
     """Two services on one data directory would take each other's engine away."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    _make_data_dir(data_dir)
     with (data_dir / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -264,13 +265,18 @@ def _only_one_in(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def _make_data_dir(settings: Settings) -> None:
-    if settings.database_url is None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+def _make_data_dir(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"the data directory {data_dir.absolute()} cannot be made: {error.strerror}; choose another with --data-dir"
+        ) from None
 
 
 async def _check_schema(settings: Settings) -> None:
-    _make_data_dir(settings)
+    if settings.database_url is None:
+        _make_data_dir(settings.data_dir)
     found, needed = await asyncio.to_thread(schema.current, settings.store_url), schema.newest()
     if found != needed:
         raise Misconfigured(

@@ -97,4 +97,4 @@ def _fault(part: Any) -> str:
     name = ".".join(str(step) for step in part["loc"])
     # A url may hold a password, and this goes to terminals and logs.
     shown = re.sub(r"://[^/]*@", "://…@", repr(part["input"]))
-    return f"BULLFLOW_{name.upper()}={shown}: {part['msg']}"
+    return f"BULLFLOW_{name.upper()}={shown}: {part['msg'].removeprefix('Value error, ')}"

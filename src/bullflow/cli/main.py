@@ -1,8 +1,10 @@
 """The `bullflow` command."""
 
 import sys
+from asyncio import CancelledError
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version as package_version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -47,10 +49,22 @@ app = typer.Typer(
     cls=_Commands,
     name="bullflow",
     help="Flows on BullMQ queues: trees of jobs in which a parent runs after its children.",
-    epilog="Start with: bullflow up examples.video:worker",
+    epilog="Start with: bullflow up hello:worker (the README shows hello.py)",
     no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _bullflow(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"bullflow {package_version('bullflow')}")
+        raise typer.Exit
+
+
 app.add_typer(flows.app, name="flows")
 app.command()(worker)
 
@@ -59,8 +73,8 @@ def main() -> None:
     """Run the command; what goes wrong is one message on stderr, with a trace only at log level debug."""
     try:
         app()
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    except (KeyboardInterrupt, CancelledError):
+        sys.exit(INTERRUPTED)  # Ctrl-C, or a second one that would not wait for what was running
     except (BullflowError, TimeoutError) as error:
         if _is_debugging():
             raise

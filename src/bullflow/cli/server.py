@@ -43,7 +43,7 @@ def up(
     concurrency: Concurrency = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Run everything in one process until Ctrl-C: service, dashboard, recorder and the workers you name.
+    """Run everything in one process until Ctrl-C: service, recorder and the workers you name.
 
     Without --database-url and --redis-url it brings its own: SQLite and Valkey in the data directory.
 

@@ -71,7 +71,7 @@ class _Reading:
         except ValidationError as error:
             self._report(error, body, place)
             return None
-        data = self._data(fields.data, place)
+        data = self._data(fields.data, place, fields.opts.size_limit)
         opts = body.get("opts", {})
         return Node(
             name=fields.name,
@@ -115,16 +115,15 @@ class _Reading:
             return False
         return self._jobs <= self._limits.jobs
 
-    def _data(self, data: Any, place: _Place) -> Json:
+    def _data(self, data: Any, place: _Place, size_limit: int | None = None) -> Json:
+        most = self._limits.data_bytes if size_limit is None else min(size_limit, self._limits.data_bytes)
         try:
             text = orjson.dumps(data)
         except (TypeError, orjson.JSONEncodeError) as error:
             self._fault(Fault(f"{place.pointer}/data", f"cannot be kept as JSON: {error}"))
             return Json("null")
-        if len(text) > self._limits.data_bytes:
-            self._fault(
-                Fault(f"{place.pointer}/data", f"is {len(text)} bytes; a job's data may have {self._limits.data_bytes}")
-            )
+        if len(text) > most:
+            self._fault(Fault(f"{place.pointer}/data", f"is {len(text)} bytes; a job's data may have {most}"))
         return Json(text.decode())
 
     def _fault(self, fault: Fault) -> None:

@@ -99,8 +99,9 @@ class Runner:
 
     def _failed(self, error: BaseException) -> Failed:
         known = isinstance(error, JobFailure)
+        self._log.info("worker.attempt_failed", error=_reason(error))
         if not known:
-            self._log.info("worker.attempt_failed", error=_reason(error))
+            self._log.debug("worker.attempt_failed_at", exc_info=error)
         return Failed(
             reason=_reason(error),
             stack=None if known else _stack(error),
@@ -161,11 +162,15 @@ def _as_json(name: str, result: Any, largest: int) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    """The error's message; with its type where the message alone tells nothing (`KeyError: 'x'`, `SystemExit: 3`)."""
+    name = type(error).__name__
     try:
-        reason = str(error)
+        reason = str(error) or name
     except Exception:
-        reason = ""
-    return _unicode(reason or type(error).__name__)[:LONGEST_REASON]
+        reason = name
+    if isinstance(error, LookupError | SystemExit | AssertionError) and reason != name:
+        reason = f"{name}: {reason}"
+    return _unicode(reason)[:LONGEST_REASON]
 
 
 def _stack(error: BaseException) -> str:

@@ -77,10 +77,12 @@ class Worker:
         )
         working = asyncio.create_task(consumer.run())
         log.info("worker.started", names=self.names, concurrency=concurrency)
+        if not self.names:
+            log.warning("worker.has_no_handlers", hint="every job of this queue will fail; add some with @worker.task")
         try:
             await _until_set_or_done(stop, working)
             consumer.stop()
-            log.info("worker.stopping", running=consumer.busy)
+            log.info("worker.stopping", running=consumer.busy, at_most_seconds=settings.stop_timeout.total_seconds())
             await _finish(working, runner, settings.stop_timeout)
         finally:
             working.cancel()

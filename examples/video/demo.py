@@ -16,12 +16,12 @@ from typing import Any
 
 from rich.console import Console
 
-from bullflow import AsyncClient, BullflowError
+from bullflow import AsyncClient, BullflowError, ServiceAway
 from bullflow.cli.flow_view import read_view
 from bullflow.cli.live_tree import watch_lines, watch_live
 from bullflow.flow.states import FlowStatus, JobStatus
 from bullflow.wire import Flow, Job
-from examples.video.aborting import unless_aborted
+from examples.video.aborting import Aborted, unless_aborted
 from examples.video.flow import video_flow
 from examples.video.service import LOG_NAME, ServiceFailed, running_service
 
@@ -70,7 +70,11 @@ async def _demo(data_dir: Path) -> None:
     _say("Starting bullflow with its embedded database and engine …")
     async with running_service(data_dir) as service:
         _say(f"Ready at {service.url}\n")
-        await unless_aborted(_run_flow(service.url), service)
+        try:
+            await unless_aborted(_run_flow(service.url), service)
+        except (Aborted, ServiceAway) as error:
+            # A lost connection is often the first news of a service that has died.
+            raise await service.failure(error) from error
 
 
 async def _run_flow(url: str) -> None:

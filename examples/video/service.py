@@ -18,6 +18,7 @@ from examples.video import outputs
 
 START_LIMIT = 60.0
 STOP_LIMIT = 20.0
+END_LIMIT = 2.0
 PAUSE = 0.1
 LOG_NAME = "service.log"
 LOG_LINES = 30
@@ -48,6 +49,13 @@ class Service:
 
     async def wait(self) -> None:
         await self._process.wait()
+
+    async def failure(self, error: Exception) -> Exception:
+        """Why `error` came about: the end of the service, if it has ended or does so in a moment; or itself."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_LIMIT):
+                await self._process.wait()
+        return ServiceFailed(self.reason) if self.has_ended else error
 
     async def is_ready(self) -> None:
         """Return when it takes requests; raises ServiceFailed with the end of its log."""

@@ -97,9 +97,7 @@ def test_every_fault_is_told_at_once_by_the_name_of_its_variable(monkeypatch: py
         "BULLFLOW_PORT",
         "BULLFLOW_LEASE",
     ]
-    assert told[0] == (
-        "BULLFLOW_DATABASE_URL='mysql://localhost': Value error, must begin with sqlite:/// or postgresql://"
-    )
+    assert told[0] == ("BULLFLOW_DATABASE_URL='mysql://localhost': must begin with sqlite:/// or postgresql://")
 
 
 @pytest.mark.parametrize(

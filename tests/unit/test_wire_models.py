@@ -5,9 +5,8 @@ import inspect
 import pytest
 from pydantic import BaseModel
 
-from bullflow import wire
 from bullflow.flow.tree import POLICIES
-from bullflow.wire import FlowIn, JobOptions
+from bullflow.wire import FlowIn, JobOptions, asked, shown
 
 SAFE_OPTIONS = [
     "attempts",
@@ -30,8 +29,9 @@ SAFE_OPTIONS = [
 
 MODELS = [
     model
-    for _, model in inspect.getmembers(wire, inspect.isclass)
-    if issubclass(model, BaseModel) and model.__module__ == wire.__name__
+    for module in (asked, shown)
+    for _, model in inspect.getmembers(module, inspect.isclass)
+    if issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]
 
 

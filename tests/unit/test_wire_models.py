@@ -5,8 +5,10 @@ import inspect
 import pytest
 from pydantic import BaseModel
 
+from bullflow import wire
 from bullflow.flow.tree import POLICIES
-from bullflow.wire import FlowIn, JobOptions, asked, shown
+from bullflow.wire import FlowIn, JobOptions, asked
+from bullflow.wire import shown as answers
 
 SAFE_OPTIONS = [
     "attempts",
@@ -29,7 +31,7 @@ SAFE_OPTIONS = [
 
 MODELS = [
     model
-    for module in (asked, shown)
+    for module in (asked, answers)
     for _, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]

@@ -15,7 +15,7 @@ import orjson
 from redis.asyncio import Redis
 from structlog.typing import FilteringBoundLogger
 
-from bullflow.engine.connection import away
+from bullflow.engine.connection import asked, away
 from bullflow.errors import EngineAway, EngineRefused
 from bullflow.loop import Pauses
 
@@ -74,12 +74,12 @@ class Bell:
 
     async def _listen_until_gone(self, pauses: Pauses) -> None:
         async with away(), self._client.pubsub(ignore_subscribe_messages=True) as messages:
-            await messages.subscribe(self._channel)
+            await asked(messages.subscribe(self._channel))
             self._tell(None)
             pauses.reset()
             while True:
                 # Each turn also looks whether a ping is due, and without a pong raises.
-                message = await messages.get_message(timeout=PING_AFTER.total_seconds())
+                message = await asked(messages.get_message(timeout=PING_AFTER.total_seconds()))
                 if message is not None:
                     self._receive(message["data"])
 

@@ -2,12 +2,18 @@
 
 redis-py would retry for minutes before it says that the engine is gone, and a command whose answer was
 lost would be done twice. Here nothing is repeated: the loops above know what may be, and how to wait.
+
+redis-py sends with `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes just
+as the command has gone out. A loop that was told to end would go on for ever, so nothing here waits for
+an answer without `away`, which raises such a cancellation afterwards, and nothing waits long without
+`asked`, which repeats it until it is heard.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -29,6 +35,9 @@ Client = Redis
 """A connection to the engine, for rooms that only hand it on."""
 
 ANSWER_WITHIN = timedelta(seconds=10)
+_CANCEL_AGAIN_AFTER = timedelta(seconds=0.05)
+
+T = TypeVar("T")
 
 
 def connect(url: str, name: str, *, block: timedelta = timedelta(0), forever: bool = False) -> Redis:
@@ -57,10 +66,34 @@ _AWAY_FOR_NOW = ("LOADING", "READONLY", "OOM", "BUSY", "MASTERDOWN", "CLUSTERDOW
 @asynccontextmanager
 async def away() -> AsyncIterator[None]:
     """What will pass (gone, loading, full, read-only) is EngineAway; what trying will not change, EngineRefused."""
+    cancellations = _cancellations()
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
+        if _cancellations() > cancellations:
+            raise asyncio.CancelledError from error
         raise engine_error(error) from error
+    if _cancellations() > cancellations:
+        raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
+
+
+async def asked(command: Awaitable[T]) -> T:
+    """The answer to a command that may wait long, for whoever may be cancelled meanwhile."""
+    waiting = asyncio.ensure_future(command)
+    try:
+        return await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        while not waiting.done():
+            waiting.cancel()
+            await asyncio.wait({waiting}, timeout=_CANCEL_AGAIN_AFTER.total_seconds())
+        with suppress(asyncio.CancelledError, Exception):
+            waiting.result()  # it may have failed instead, which nobody wants to know any more
+        raise
 
 
 def engine_error(error: Exception) -> EngineAway | EngineRefused:

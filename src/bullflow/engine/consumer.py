@@ -23,7 +23,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import milliseconds, now_ms
 from bullflow.engine.backoff import pause_before_retry
-from bullflow.engine.connection import away, connect
+from bullflow.engine.connection import asked, away, connect
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.keeper import Keeper, KeeperOptions
 from bullflow.engine.keys import queue_key, worker_name
@@ -204,7 +204,7 @@ class Consumer:
 
     async def _marked(self, seconds: float) -> int:
         async with away():
-            answer = await self._blocking.bzpopmin(self._marker, seconds)
+            answer = await asked(self._blocking.bzpopmin(self._marker, seconds))
         return int(float(answer[2])) if answer else 0
 
     async def _work(self, delivery: Delivery | None) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
-from bullflow.engine.connection import away
+from bullflow.engine.connection import asked, away
 from bullflow.engine.keys import OURS, bell_stream, queue_key
 from bullflow.flow.facts import Fact, FactId, FactKind, Json
 
@@ -64,7 +64,7 @@ class EventStreams:
         # Results may be large. Should so many entries not come through, the next read asks for fewer.
         self._count = max(1, count // 2)
         async with away():
-            answer = await self._client.xread(streams, count=count, block=_milliseconds(block))
+            answer = await asked(self._client.xread(streams, count=count, block=_milliseconds(block)))
         self._count = min(self._most, count * 2)
         found: dict[Any, Any] = dict(answer.items() if isinstance(answer, dict) else answer or ())
         bell = _entries(found.pop(self._bell, None))

@@ -64,7 +64,11 @@ def test_every_error_is_public() -> None:
         (JobTimedOut(1.5), "timed out after 1.5 s"),
         (JobTimedOut(60), "timed out after 60 s"),
         (UnrecoverableError("no such file"), "no such file"),
-        (ServiceAway("http://h", OSError()), "bullflow does not answer at http://h: OSError"),
+        (
+            ServiceAway("http://h", OSError()),
+            "bullflow does not answer at http://h: OSError; "
+            "start it with `bullflow up`, or name another address with --url or BULLFLOW_URL",
+        ),
         (
             ApiError(422, "Unprocessable", "2 faults", [Fault("/name", "is required")]),
             "422 Unprocessable: 2 faults\n  /name: is required",

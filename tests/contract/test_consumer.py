@@ -4,14 +4,13 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import bullmq
 import orjson
 import pytest
 
 from bullflow import Job, Worker
 from bullflow.engine import consumer as consumer_module
 from support.eventually import eventually
-from support.queues import JOBS, Bull, tree, working
+from support.queues import JOBS, Bull, bullmqs_own_worker, tree, working
 
 
 def noting(notes: list[Any], *names: str, concurrency: int = 1, queue: str = JOBS) -> Worker:
@@ -211,11 +210,9 @@ async def test_bullmqs_own_worker_and_ours_share_a_queue_and_each_job_runs_once(
         both["theirs"].set()
         await both["ours"].wait()
 
-    other = bullmq.Worker(JOBS, process, {"connection": bull.url, "prefix": bull.prefix})
-    async with working(bull, worker):
+    async with working(bull, worker), bullmqs_own_worker(bull, process):
         await bull.add(*(tree("root", data=number) for number in range(100)))
         await bull.seen("completed", times=100)
-    await other.close()
 
     assert sorted(ours + theirs) == list(range(100))
     assert ours

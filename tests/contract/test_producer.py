@@ -13,7 +13,7 @@ from bullflow.engine.keys import bell_stream
 from bullflow.engine.producer import Producer
 from bullflow.errors import EngineAway
 from bullflow.flow.plan import Branch
-from support.queues import JOBS, Bull, completed, failed, hands_on, stored, tree
+from support.queues import JOBS, Bull, bullmqs_own_worker, completed, failed, hands_on, stored, tree
 
 
 def as_node(branch: Branch) -> dict[str, Any]:
@@ -197,9 +197,8 @@ async def test_values_of_ended_children_are_there_for_bullmqs_own_worker(bull: B
             values.update(await job.getChildrenValues())
         return job.name
 
-    worker = bullmq.Worker(JOBS, process, {"connection": bull.url, "prefix": bull.prefix})
-    await bull.seen("completed", root.job.job_id)
-    await worker.close()
+    async with bullmqs_own_worker(bull, process):
+        await bull.seen("completed", root.job.job_id)
 
     assert values == {
         bull.key(done.job_id): [1, None],

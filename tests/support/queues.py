@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -169,6 +169,17 @@ async def working(bull: Bull, *workers: Worker, **settings: Any) -> AsyncIterato
     finally:
         stop.set()
         await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE)
+
+
+@asynccontextmanager
+async def bullmqs_own_worker(bull: Bull, process: Callable[[Any, str], Awaitable[Any]]) -> AsyncIterator[None]:
+    """BullMQ's worker for Python at work until the block ends."""
+    worker = bullmq.Worker(JOBS, process, {"connection": bull.url, "prefix": bull.prefix})
+    try:
+        yield
+    finally:
+        # Now and then, not forced, it waits for ever for a read that it has cancelled in vain.
+        await worker.close(force=True)
 
 
 async def kill_engine(bull: Bull) -> None:

@@ -83,6 +83,19 @@ async def test_of_delayed_jobs_the_one_that_is_due_first_runs_first(bull: Bull) 
     assert started - first.job.created_at < 390
 
 
+async def test_a_delayed_job_that_nobody_announces_any_more_runs_when_it_is_due(bull: Bull) -> None:
+    """Its marker may have been taken by a worker that has died."""
+    late = tree("root", delay=300)
+    await bull.add(late)
+    await bull.client.delete(bull.key("marker"))
+
+    async with working(bull, noting([])):
+        await bull.seen("completed", late.job.job_id)
+
+    started = int((await bull.job(late.job.job_id))["processedOn"])
+    assert 300 <= started - late.job.created_at < 2_000
+
+
 async def test_a_paused_queue_gives_nothing_until_it_goes_on(bull: Bull) -> None:
     notes: list[str] = []
     paused = tree("root", data="paused")

@@ -136,8 +136,14 @@ async def test_one_that_is_still_reading_its_file_is_waited_for(data_dir: Path) 
     """A second Valkey on the same file would spoil it."""
     async with started(data_dir) as engine:
         async with client_of(engine) as client:
-            await client.mset({f"key{number}": "value" for number in range(100)})
+            await client.mset({f"key{number}": "value" * 20 for number in range(100)})
             await client.bgrewriteaof()
+
+            async def is_rewritten() -> bool:
+                state = await client.info("persistence")
+                return bool(state["aof_base_size"] > 1_000 and not state["aof_rewrite_in_progress"])
+
+            await eventually(is_rewritten)
         await engine.stop()
         config = data_dir / "valkey" / "valkey.conf"
         slow = config.with_name("slow.conf")
@@ -149,7 +155,7 @@ async def test_one_that_is_still_reading_its_file_is_waited_for(data_dir: Path) 
 
         async with started(data_dir) as second, client_of(second) as client:
             assert await pid_of(second) == process.pid
-            assert await client.get("key99") == "value"
+            assert await client.get("key99") == "value" * 20
         await process.wait()
 
 

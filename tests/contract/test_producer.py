@@ -159,6 +159,21 @@ async def test_adding_again_in_the_middle_of_a_run_starts_nothing_twice(bull: Bu
     assert started == ["first", "second", "root"]
 
 
+async def test_adding_again_after_a_child_has_failed_leaves_its_parent_free_to_run(bull: Bull) -> None:
+    """BullMQ itself, given the whole tree again, would have the parent wait for the failed child once more."""
+    root = tree("root", tree("child", ignoreDependencyOnFailure=True))
+    await bull.add(root)
+    async with hands_on(bull) as queue:
+        child = (await queue.take("token")).delivery
+        assert child is not None
+        parent = (await queue.fail(child, "broken", [], fetch_next=True)).delivery
+        assert parent is not None
+        await bull.add(root)
+        await queue.complete(parent, '"done"', fetch_next=False)
+
+    assert await bull.state(root.job.job_id) == "completed"
+
+
 async def test_a_tree_that_is_sent_again_says_that_it_is_there(bull: Bull) -> None:
     """The recorder clears a flow's mark with the root's own event, whichever of both it gets to see."""
     flow = tree("root", tree("child"))

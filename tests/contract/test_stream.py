@@ -76,8 +76,9 @@ async def test_the_life_of_a_flow_can_be_read(bull: Bull, streams: EventStreams)
 
 async def test_jobs_of_others_are_read_past(bull: Bull, streams: EventStreams) -> None:
     foreign = await bull.queue().add("foreign", {"n": 1})
-    await bull.queue().add("foreign", {}, {"jobId": "an-id-of-their-own-1"})
     ours = tree("ours")
+    await bull.queue().add("foreign", {}, {"jobId": "an-id-of-their-own-1"})
+    await bull.queue().add("foreign", {}, {"jobId": f"{ours.job.job_id}-and-more"})
     await bull.add(ours)
     await run_all(bull)
 

@@ -10,6 +10,7 @@ import pytest
 from bullflow import Job, Worker
 from bullflow.worker import runner as runner_module
 from bullflow.worker import worker as worker_module
+from support.eventually import eventually
 from support.queues import JOBS, Bull, tree, working
 
 
@@ -232,9 +233,15 @@ async def test_a_worker_at_a_rate_limit_stops_at_once(bull: Bull) -> None:
     await bull.queue().setGlobalRateLimit(1, 60_000)
     await bull.queue().rateLimit(60_000)
     await bull.add(tree("root"))
+    scripts = (await bull.calls())["evalsha"]
     before = asyncio.get_running_loop().time()
+
+    async def has_asked() -> bool:
+        # One look for stalled jobs, and one for the next job.
+        return (await bull.calls())["evalsha"] >= scripts + 2
+
     async with working(bull, worker) as stop:
-        await bull.until_asked()
+        await eventually(has_asked)
         stop.set()
 
     assert asyncio.get_running_loop().time() - before < 4

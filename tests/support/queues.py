@@ -7,7 +7,6 @@ is waited for longer than it takes.
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -121,16 +120,6 @@ class Bull:
         """Wait until so many workers of a queue block until there is work."""
         async with asyncio.timeout(PATIENCE):
             while sum("b" in client["flags"] for client in await self.workers(queue)) < workers:
-                pass
-
-    async def until_asked(self) -> None:
-        """Wait until a worker of this process has asked for jobs, even if it got none."""
-        async with asyncio.timeout(PATIENCE):
-            asked = f"bullflow:worker:{socket.gethostname()}:{os.getpid()}:"
-            while not any(
-                client["name"].startswith(asked) and client["cmd"].startswith("evalsha")
-                for client in await self.client.client_list()
-            ):
                 pass
 
     async def calls(self) -> dict[str, int]:

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from bullflow import Job, Worker
 
-worker = Worker("sums", concurrency=10)
+# Jobs of a worker that was killed are found within seconds, not within a minute.
+worker = Worker("sums", concurrency=10, lock=timedelta(seconds=3), stalled_check=timedelta(seconds=1), max_stalled=100)
 
 
 def note(line: str) -> None:

@@ -101,7 +101,8 @@ class Runner:
         known = isinstance(error, JobFailure)
         self._log.info("worker.attempt_failed", error=_reason(error))
         if not known:
-            self._log.debug("worker.attempt_failed_at", exc_info=error)
+            # As text of bounded length: what formats a trace for the log may choke on what a handler raises.
+            self._log.debug("worker.attempt_failed_at", stack=_stack(error))
         return Failed(
             reason=_reason(error),
             stack=None if known else _stack(error),

@@ -23,7 +23,7 @@ PAUSE = 0.1
 LOG_NAME = "service.log"
 LOG_LINES = 30
 # The command of this very environment, whether or not its scripts are on the path.
-BULLFLOW = "from bullflow.cli.main import main; main()"
+BULLFLOW = "bullflow.cli.main"
 ROOT = Path(__file__).parents[2]
 
 
@@ -81,7 +81,7 @@ async def running_service(data_dir: Path) -> AsyncIterator[Service]:
     port = _free_port()
     with _open_log(data_dir) as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", BULLFLOW, "up", "examples.video:worker"),
+            *(sys.executable, "-m", BULLFLOW, "up", "examples.video:worker"),
             *("--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data_dir)),
             stdin=DEVNULL,
             stdout=log,

@@ -9,7 +9,7 @@ comes back.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 
@@ -21,6 +21,7 @@ from bullflow.flow.plan import Branch, unfinished
 from bullflow.loop import Wake
 from bullflow.store import flows
 from bullflow.store.database import Database
+from bullflow.together import in_groups
 
 LOOK_EVERY = timedelta(seconds=2)
 SEND_AGAIN_AFTER = timedelta(seconds=30)
@@ -63,7 +64,8 @@ class Dispatcher:
         if not due:
             return 0
         try:
-            for group in _groups(due):
+            # In groups, so that memory is bounded by the largest flow.
+            for group in in_groups(due, due.__getitem__, JOBS_A_ROUND):
                 await self._producer.add(await self._branches(group))
         except BaseException:
             # They are still due in the store; look for them as soon as the engine is back.
@@ -94,17 +96,3 @@ class Dispatcher:
             jobs = await flows.jobs_to_dispatch(snapshot, flow_ids)
         branches = (unfinished(of_flow) for _, of_flow in groupby(jobs, key=lambda job: job.flow_id))
         return [branch for branch in branches if branch is not None]
-
-
-def _groups(sizes: Mapping[str, int]) -> Iterable[list[str]]:
-    """Flows together until they have enough jobs, so that memory is bounded by the largest flow."""
-    group: list[str] = []
-    jobs = 0
-    for flow_id, size in sizes.items():
-        if group and jobs + size > JOBS_A_ROUND:
-            yield group
-            group, jobs = [], 0
-        group.append(flow_id)
-        jobs += size
-    if group:
-        yield group

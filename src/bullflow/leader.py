@@ -5,9 +5,10 @@ the recorder renews with every batch besides, in the same transaction, and that 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -34,7 +35,7 @@ class Leader:
         self._log = log
         self._complaints = Complaints("leader", log)
 
-    async def lead(self, work: Callable[[Held], Awaitable[None]]) -> None:
+    async def lead(self, work: Callable[[Held], Coroutine[Any, Any, None]]) -> None:
         """Run for ever; when cancelled, the lease is given back."""
         while True:
             held = await self._acquire()
@@ -59,10 +60,10 @@ class Leader:
         self._complaints.over()
         return held
 
-    async def _work(self, held: Held, work: Callable[[Held], Awaitable[None]]) -> None:
+    async def _work(self, held: Held, work: Callable[[Held], Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._renew(held))
-            tasks.create_task(_run(work, held))
+            tasks.create_task(work(held))
 
     async def _renew(self, held: Held) -> None:
         while True:
@@ -85,7 +86,3 @@ class Leader:
 
     async def _rest(self) -> None:
         await asyncio.sleep(self._term.total_seconds() / 3)
-
-
-async def _run(work: Callable[[Held], Awaitable[None]], held: Held) -> None:
-    await work(held)

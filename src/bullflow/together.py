@@ -5,7 +5,7 @@ round. So a lone request waits for nobody, and many need few rounds, without a t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -56,3 +56,17 @@ class Together(Generic[Item, Answer]):
         """Return when nothing is asked any more."""
         while self._serving is not None:
             await asyncio.wait({self._serving})
+
+
+def in_groups(items: Iterable[Item], size: Callable[[Item], int], most: int) -> Iterator[list[Item]]:
+    """Items in their order, together until their sizes add up to `most`; a larger one is a group of its own."""
+    group: list[Item] = []
+    total = 0
+    for item in items:
+        if group and total + size(item) > most:
+            yield group
+            group, total = [], 0
+        group.append(item)
+        total += size(item)
+    if group:
+        yield group

@@ -19,6 +19,7 @@ from bullflow.engine.envelope import seal
 from bullflow.engine.keys import bell_stream, queue_key
 from bullflow.flow.plan import Branch, StoredJob
 from bullflow.flow.states import JobStatus
+from bullflow.together import in_groups
 
 
 class Producer:
@@ -36,7 +37,7 @@ class Producer:
     async def add(self, branches: Sequence[Branch]) -> None:
         """Add these trees; raises EngineAway, and then none, some or all of them may be in the engine."""
         async with away():
-            for group in _groups(branches, self._batch):
+            for group in in_groups(branches, lambda branch: branch.size, self._batch):
                 await self._add(group)
 
     async def _add(self, branches: Sequence[Branch]) -> None:
@@ -113,17 +114,3 @@ def _jobs(branch: Branch) -> Iterator[StoredJob]:
     yield branch.job
     for child in branch.children:
         yield from _jobs(child)
-
-
-def _groups(branches: Iterable[Branch], size: int) -> Iterator[list[Branch]]:
-    """Whole trees together until they have `size` jobs."""
-    group: list[Branch] = []
-    jobs = 0
-    for branch in branches:
-        if group and jobs + branch.size > size:
-            yield group
-            group, jobs = [], 0
-        group.append(branch)
-        jobs += branch.size
-    if group:
-        yield group

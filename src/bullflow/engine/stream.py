@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
+from bullflow.clock import milliseconds
 from bullflow.engine.connection import asked, away
 from bullflow.engine.keys import OURS, bell_stream, queue_key
 from bullflow.flow.facts import Fact, FactId, FactKind, Json
@@ -64,7 +65,7 @@ class EventStreams:
         # Results may be large. Should so many entries not come through, the next read asks for fewer.
         self._count = max(1, count // 2)
         async with away():
-            answer = await asked(self._client.xread(streams, count=count, block=_milliseconds(block)))
+            answer = await asked(self._client.xread(streams, count=count, block=max(1, milliseconds(block))))
         self._count = min(self._most, count * 2)
         found: dict[Any, Any] = dict(answer.items() if isinstance(answer, dict) else answer or ())
         bell = _entries(found.pop(self._bell, None))
@@ -143,7 +144,3 @@ def _instant(text: str | None) -> int | None:
         return None
     instant = float(text)
     return int(instant) if instant <= LAST_INSTANT else None
-
-
-def _milliseconds(block: timedelta) -> int:
-    return max(1, round(block.total_seconds() * 1000))

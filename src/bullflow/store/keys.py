@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from bullflow.store.sql import insert_or_leave
 from bullflow.store.tables import IdempotencyKey
 from bullflow.store.transaction import Transaction
 
@@ -22,12 +22,14 @@ async def claim(connection: Transaction, user_id: str, key: Key, flow_id: str, n
 
     It is `flow_id` when nobody has used the key. Somebody who uses it at the same moment is waited for.
     """
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(IdempotencyKey)
-    await connection.execute(
-        insert.values(
-            user_id=user_id, key=key.key, fingerprint=key.fingerprint, flow_id=flow_id, created_at=now
-        ).on_conflict_do_nothing(index_elements=["user_id", "key"])
-    )
+    ours = {
+        "user_id": user_id,
+        "key": key.key,
+        "fingerprint": key.fingerprint,
+        "flow_id": flow_id,
+        "created_at": now,
+    }
+    await insert_or_leave(connection, IdempotencyKey, [ours], key=["user_id", "key"])
     rows = await connection.execute(
         select(IdempotencyKey.flow_id, IdempotencyKey.fingerprint).where(
             IdempotencyKey.user_id == user_id, IdempotencyKey.key == key.key

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bullflow.clock import milliseconds
 from bullflow.errors import LeadershipLost
+from bullflow.store.sql import insert_or_leave
 from bullflow.store.tables import Lease
 from bullflow.store.transaction import Transaction
 
@@ -29,10 +29,8 @@ class Held:
 
 async def acquire(connection: Transaction, name: str, holder: str, now: int, term: timedelta) -> Held | None:
     """Take the lease if it is free, expired or ours; None while somebody else holds it."""
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(Lease)
-    await connection.execute(
-        insert.values(name=name, holder="", token=0, expires_at=0).on_conflict_do_nothing(index_elements=["name"])
-    )
+    free = {"name": name, "holder": "", "token": 0, "expires_at": 0}
+    await insert_or_leave(connection, Lease, [free], key=["name"])
     row = await connection.execute(
         update(Lease)
         .where(Lease.name == name, or_(Lease.expires_at <= now, Lease.holder == holder))

@@ -1,14 +1,24 @@
-"""Long lists as one parameter, so that statements stay few and are prepared once."""
+"""What both databases can do and say differently: long lists as one parameter, and rows that may be there."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 from sqlalchemy import JSON, ColumnElement, Integer, Subquery, Text, any_, bindparam, cast, column, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute
 
+from bullflow.store.tables import Base
 from bullflow.store.transaction import Transaction
+
+
+async def insert_or_leave(
+    connection: Transaction, table: type[Base], rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]
+) -> None:
+    """Insert those of these rows whose `key` (column names) is not taken."""
+    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+    await connection.execute(insert(table).on_conflict_do_nothing(index_elements=key), rows)
 
 
 def one_of(

@@ -3,18 +3,17 @@
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bullflow.flow.facts import FactId
+from bullflow.store.sql import insert_or_leave
 from bullflow.store.tables import StreamPosition
 from bullflow.store.transaction import Transaction
 
 
 async def know(connection: Transaction, queue_names: Iterable[str]) -> None:
     """Note queues that flows use, so that the recorder reads their streams from the beginning."""
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(StreamPosition)
     rows = [{"queue_name": name, "position": "0-0"} for name in sorted(set(queue_names))]
-    await connection.execute(insert.on_conflict_do_nothing(index_elements=["queue_name"]), rows)
+    await insert_or_leave(connection, StreamPosition, rows, key=["queue_name"])
 
 
 async def positions(connection: Transaction) -> dict[str, FactId]:

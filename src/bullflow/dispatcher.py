@@ -19,7 +19,7 @@ from bullflow.clock import Clock, milliseconds
 from bullflow.engine.producer import Producer
 from bullflow.flow.plan import Branch, unfinished
 from bullflow.loop import Wake
-from bullflow.store import flows
+from bullflow.store import backlog
 from bullflow.store.database import Database
 from bullflow.together import in_groups
 
@@ -82,7 +82,7 @@ class Dispatcher:
             return {flow_id: jobs for flow_id, jobs in rung if flow_id not in self._sent}
         self._forget_old(now)
         async with self._database.read() as snapshot:
-            due = await flows.to_dispatch(snapshot, list(self._sent), FLOWS_A_ROUND)
+            due = await backlog.to_dispatch(snapshot, list(self._sent), FLOWS_A_ROUND)
         if len(due) < FLOWS_A_ROUND:
             self._next_look = now + milliseconds(LOOK_EVERY)
         return due
@@ -93,6 +93,6 @@ class Dispatcher:
 
     async def _branches(self, flow_ids: Sequence[str]) -> list[Branch]:
         async with self._database.read() as snapshot:
-            jobs = await flows.jobs_to_dispatch(snapshot, flow_ids)
+            jobs = await backlog.jobs_to_dispatch(snapshot, flow_ids)
         branches = (unfinished(of_flow) for _, of_flow in groupby(jobs, key=lambda job: job.flow_id))
         return [branch for branch in branches if branch is not None]

@@ -20,8 +20,9 @@ from bullflow.engine.connection import Client
 from bullflow.engine.lookup import with_reasons
 from bullflow.engine.stream import Batch, EventStreams
 from bullflow.flow.facts import Fact, FactId
-from bullflow.flow.fold import Changes, fold
-from bullflow.store import flows, leases, streams
+from bullflow.flow.fold import fold
+from bullflow.flow.record import Changes
+from bullflow.store import leases, states, streams
 from bullflow.store.database import Database
 from bullflow.store.leases import Held
 
@@ -92,8 +93,8 @@ class Recorder:
     async def _keep(self, facts: list[Fact], read: Mapping[str, FactId]) -> Changes:
         async with self._database.write(replayable=True) as transaction:
             await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
-            jobs, their_flows = await flows.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
+            jobs, their_flows = await states.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
             changes = fold(jobs, their_flows, facts)
-            await flows.apply(transaction, changes)
+            await states.apply(transaction, changes)
             await streams.advance(transaction, read)
         return changes

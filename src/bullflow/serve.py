@@ -32,7 +32,7 @@ from bullflow.engine.keys import news_channel, work_channel
 from bullflow.engine.producer import Producer
 from bullflow.engine.stream import EventStreams
 from bullflow.errors import LeadershipLost, Misconfigured
-from bullflow.flow.fold import Changes
+from bullflow.flow.record import Changes
 from bullflow.http.app import create_app
 from bullflow.http.rooms import Probe, Rooms
 from bullflow.http.server import HttpServer, listen, url_of

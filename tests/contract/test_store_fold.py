@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import delete, select
 
 from bullflow.flow.facts import FactKind, Json
-from bullflow.flow.fold import Changes, Entry, FlowState, JobState
+from bullflow.flow.record import Changes, Entry, FlowState, JobState
 from bullflow.flow.states import FlowStatus, JobStatus, LogEvent
-from bullflow.store import flows, log, views
+from bullflow.store import log, states, views
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow, FlowJob, LogEntry
@@ -138,9 +138,11 @@ async def test_every_field_of_a_change_is_written_down(database: Database) -> No
         id=job.id,
         job_id=job.job_id,
         flow_id=flow.id,
+        name="root",
         depth=0,
         priority=0,
         status=JobStatus.CANCELLED,
+        worker="host:1",
         attempts_made=2,
         last_fact=a_fact(FactKind.FAILED, at, n=7).id,
         updated_at=at,
@@ -154,6 +156,7 @@ async def test_every_field_of_a_change_is_written_down(database: Database) -> No
         status=FlowStatus.CANCELLED,
         last_seq=2,
         dispatch_due=False,
+        withdraw_due=True,
         counts={status: number for number, status in enumerate(JobStatus)},
         updated_at=at,
         finished_at=at,
@@ -162,12 +165,12 @@ async def test_every_field_of_a_change_is_written_down(database: Database) -> No
     entry = Entry(flow_id=flow.id, seq=2, at=at, event=LogEvent.FLOW_CANCELLED)
 
     async with database.write() as transaction:
-        await flows.apply(
+        await states.apply(
             transaction, Changes(jobs=(changed_job,), flows=(changed_flow,), entries=(entry,), progress=())
         )
 
     async with database.write() as transaction:
-        assert await flows.load_for_fold(transaction, [job.job_id]) == ([changed_job], [changed_flow])
+        assert await states.load_for_fold(transaction, [job.job_id]) == ([changed_job], [changed_flow])
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -182,7 +185,7 @@ async def test_any_history_is_kept_just_as_the_fold_tells_it(database: Database,
         ledger.record(batch)
 
     async with database.write() as transaction:
-        jobs, their_flows = await flows.load_for_fold(transaction, list(ledger.jobs))
+        jobs, their_flows = await states.load_for_fold(transaction, list(ledger.jobs))
         results = {row.job_id: row.result for row in await transaction.execute(select(FlowJob.job_id, FlowJob.result))}
         entries = await log.after_each(transaction, dict.fromkeys(ledger.flows, 0), 10_000)
     assert {job.job_id: job for job in jobs} == {key: _without_result(job) for key, job in ledger.jobs.items()}

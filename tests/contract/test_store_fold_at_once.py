@@ -11,7 +11,7 @@ from sqlalchemy import text
 from bullflow.flow.facts import FactKind, Json
 from bullflow.flow.fold import fold
 from bullflow.flow.states import JobStatus
-from bullflow.store import flows, log, views
+from bullflow.store import log, states, views
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from support.eventually import eventually
@@ -32,12 +32,12 @@ async def test_a_fold_waits_for_the_one_before_and_goes_on_from_there(database: 
     left, right = flow.jobs[1].job_id, flow.jobs[2].job_id
 
     async with database.write() as transaction:
-        jobs, their_flows = await flows.load_for_fold(transaction, [left])
+        jobs, their_flows = await states.load_for_fold(transaction, [left])
         second = asyncio.create_task(record(other, [a_fact(FactKind.ACTIVE, START + 2, right)]))
         done, _ = await asyncio.wait({second}, timeout=0.2)
         assert not done
         first = fold(jobs, their_flows, [a_fact(FactKind.ACTIVE, START + 1, left)])
-        await flows.apply(transaction, first)
+        await states.apply(transaction, first)
     changes = await second
 
     assert [entry.seq for entry in first.entries] == [2]
@@ -51,12 +51,12 @@ async def test_a_job_that_has_ended_meanwhile_is_seen_as_ended(database: Databas
     await record(database, [a_fact(FactKind.ACTIVE, START + 1, job_id)])
 
     async with database.write() as transaction:
-        jobs, their_flows = await flows.load_for_fold(transaction, [job_id])
+        jobs, their_flows = await states.load_for_fold(transaction, [job_id])
         late = asyncio.create_task(record(other, [a_fact(FactKind.FAILED, START + 3, job_id, reason="zombie")]))
         done, _ = await asyncio.wait({late}, timeout=0.2)
         assert not done
         facts = [a_fact(FactKind.COMPLETED, START + 2, job_id, result=Json("1"))]
-        await flows.apply(transaction, fold(jobs, their_flows, facts))
+        await states.apply(transaction, fold(jobs, their_flows, facts))
     await late
 
     view = await _flow(database, flow)
@@ -93,7 +93,7 @@ async def test_batches_with_the_same_flows_never_wait_for_each_other_crosswise(
     newest_first = [flow.jobs[2].job_id for flow in new]
 
     async with database.write() as transaction:
-        await flows.load_for_fold(transaction, [new[4].jobs[0].job_id])
+        await states.load_for_fold(transaction, [new[4].jobs[0].job_id])
         folds = asyncio.gather(
             _fold(database, oldest_first, "SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off"),
             _fold(other, newest_first, "SET LOCAL enable_indexscan = off", "SET LOCAL enable_bitmapscan = off"),
@@ -121,9 +121,9 @@ async def _fold(database: Database, job_ids: Sequence[str], *hints: str) -> None
     async with database.write() as transaction:
         for hint in hints:
             await transaction.execute(text(hint))
-        jobs, their_flows = await flows.load_for_fold(transaction, job_ids)
+        jobs, their_flows = await states.load_for_fold(transaction, job_ids)
         facts = [a_fact(FactKind.ACTIVE, START + 1, job_id) for job_id in job_ids]
-        await flows.apply(transaction, fold(jobs, their_flows, facts))
+        await states.apply(transaction, fold(jobs, their_flows, facts))
 
 
 async def _flow(database: Database, flow: NewFlow) -> views.FlowView:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from bullflow.flow.facts import FactKind
 from bullflow.flow.tree import Node
-from bullflow.store import flows, views
+from bullflow.store import backlog, views
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.views import JobView
@@ -52,7 +52,7 @@ async def test_jobs_stay_in_tree_order_when_their_rows_are_written_anew(database
         await transaction.execute(text("ANALYZE"))  # Postgres then reads so small a table as its rows lie
 
     async with database.read() as snapshot:
-        due = await flows.jobs_to_dispatch(snapshot, [second.id, first.id])
+        due = await backlog.jobs_to_dispatch(snapshot, [second.id, first.id])
 
     assert [job.id for job in due] == [job.id for job in in_order]
     assert [job.id for job in await _jobs(database, first)] == [job.id for job in first.jobs]

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from bullflow.flow.facts import Json
-from bullflow.flow.fold import Entry
+from bullflow.flow.record import Entry
 from bullflow.flow.states import LogEvent
 from bullflow.store import log
 from bullflow.store.database import Database

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Engine, event, text
 
-from bullflow.store import flows, log, views
+from bullflow.store import backlog, log, states, views
 from bullflow.store.database import Database
 from bullflow.store.transaction import Transaction
 from bullflow.store.views import FlowFilter
@@ -95,7 +95,7 @@ PAGES: dict[str, tuple[Query, str]] = {
         "flow_jobs_in_tree_order",
     ),
     "a log": (lambda snapshot: log.after(snapshot, flow(100), 1, 50), "flow_log_pkey"),
-    "what is due": (lambda snapshot: flows.to_dispatch(snapshot, FLOWS, 200), "flows_to_dispatch"),
+    "what is due": (lambda snapshot: backlog.to_dispatch(snapshot, FLOWS, 200), "flows_to_dispatch"),
 }
 OTHERS: dict[str, tuple[Query, str]] = {
     "one flow": (lambda snapshot: views.flows_by_id(snapshot, "me", [flow(100)]), "flows_by_user|flows_pkey"),
@@ -107,10 +107,10 @@ OTHERS: dict[str, tuple[Query, str]] = {
     ),
     "many logs": (lambda snapshot: log.after_each(snapshot, dict.fromkeys(FLOWS, 1), 50), "flow_log_pkey"),
     "last numbers": (lambda snapshot: log.last_seqs(snapshot, FLOWS), "flows_pkey"),
-    "jobs to dispatch": (lambda snapshot: flows.jobs_to_dispatch(snapshot, FLOWS), "flow_jobs_in_tree_order"),
+    "jobs to dispatch": (lambda snapshot: backlog.jobs_to_dispatch(snapshot, FLOWS), "flow_jobs_in_tree_order"),
     "jobs to fold": (
-        lambda snapshot: flows.load_for_fold(snapshot, [f"{root(number)}-1" for number in range(200)]),
-        "flow_jobs_job_id_key",
+        lambda snapshot: states.load_for_fold(snapshot, [f"{root(number)}-1" for number in range(200)]),
+        "flows_pkey|flow_jobs_job_id_key",
     ),
 }
 QUERIES = PAGES | OTHERS
@@ -155,7 +155,7 @@ async def test_the_pages_that_were_explained_are_full(full: Database) -> None:
     async with full.read() as snapshot:
         for name in ("flows", "flows by status", "flows by tag", "flows after a time", "flows before a time"):
             assert len(await PAGES[name][0](snapshot)) == 50
-        assert len(await flows.to_dispatch(snapshot, [], 200)) == 100
+        assert len(await backlog.to_dispatch(snapshot, [], 200)) == 100
         assert len(await log.after(snapshot, flow(100), 1, 50)) == 2
 
 

@@ -3,7 +3,7 @@
 import orjson
 
 from bullflow.flow.tree import FlowRequest
-from bullflow.store import flows, streams, views
+from bullflow.store import backlog, streams, views
 from bullflow.store.database import Database
 from bullflow.store.tables import FlowTag
 from bullflow.store.views import FlowFilter
@@ -82,7 +82,7 @@ async def test_data_is_kept_to_the_byte(database: Database) -> None:
 
     async with database.read() as snapshot:
         shown = await views.jobs(snapshot, flow.id, after=0, limit=50)
-        due = await flows.jobs_to_dispatch(snapshot, [flow.id])
+        due = await backlog.jobs_to_dispatch(snapshot, [flow.id])
     assert [job.data for job in shown] == list(texts)
     assert [job.data.text for job in due[1:]] == list(texts)
 

@@ -10,7 +10,7 @@ from bullflow.flow.facts import FactId
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import FlowRequest
 from bullflow.service.submit import Submit
-from bullflow.store import flows, log, streams, views
+from bullflow.store import backlog, log, streams, views
 from bullflow.store.database import Database, driver_url
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow, FlowJob, FlowTag, LogEntry, StreamPosition
@@ -94,9 +94,9 @@ async def test_a_flow_is_due_for_dispatch_with_all_its_jobs(database: Database) 
     flow = await Submitter(database).one(FILM)
 
     async with database.read() as snapshot:
-        assert await flows.to_dispatch(snapshot, [], 10) == {flow.id: 5}
-        assert await flows.to_dispatch(snapshot, [flow.id], 10) == {}
-        jobs = await flows.jobs_to_dispatch(snapshot, [flow.id])
+        assert await backlog.to_dispatch(snapshot, [], 10) == {flow.id: 5}
+        assert await backlog.to_dispatch(snapshot, [flow.id], 10) == {}
+        jobs = await backlog.jobs_to_dispatch(snapshot, [flow.id])
 
     assert [(job.id, job.job_id, job.parent_id, job.data) for job in jobs] == [
         (job.id, job.job_id, job.parent_id, job.node.data) for job in flow.jobs
@@ -111,7 +111,7 @@ async def test_the_oldest_flows_are_dispatched_first(database: Database) -> None
     ids = [(await submitter.one(node())).id for _ in range(5)]
 
     async with database.read() as snapshot:
-        due = await flows.to_dispatch(snapshot, [ids[1]], 3)
+        due = await backlog.to_dispatch(snapshot, [ids[1]], 3)
 
     assert list(due) == [ids[0], ids[2], ids[3]]
 
@@ -199,7 +199,7 @@ async def test_ten_thousand_jobs_are_stored(database: Database) -> None:
     async with database.read() as snapshot:
         view = await views.flow(snapshot, flow.user_id, flow.id)
         last = await views.jobs(snapshot, flow.id, after=9_998, limit=10)
-        due = await flows.jobs_to_dispatch(snapshot, [flow.id])
+        due = await backlog.jobs_to_dispatch(snapshot, [flow.id])
 
     assert view.counts[JobStatus.WAITING] == 9_999
     assert [(job.name, job.position) for job in last] == [("leaf-9998", 9_999)]

@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import func, insert, select, text
 
 from bullflow.flow.facts import Fact, Json
-from bullflow.flow.fold import Changes, FlowState, JobState, fold
+from bullflow.flow.fold import fold
+from bullflow.flow.record import Changes, FlowState, JobState
 from bullflow.flow.tree import FlowRequest, Node
 from bullflow.service.submit import Submit
-from bullflow.store import flows, users
+from bullflow.store import states, users
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import COUNT_COLUMNS, Base, Flow, FlowJob
@@ -77,9 +78,9 @@ async def record(database: Database, facts: Iterable[Fact]) -> Changes:
     """Load, fold and apply in one transaction, as the recorder does."""
     facts = list(facts)
     async with database.write(replayable=True) as transaction:
-        jobs, their_flows = await flows.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
+        jobs, their_flows = await states.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
         changes = fold(jobs, their_flows, facts)
-        await flows.apply(transaction, changes)
+        await states.apply(transaction, changes)
     return changes
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from bullflow.flow.facts import Fact, FactId, FactKind, Json
-from bullflow.flow.fold import FlowState, JobState
+from bullflow.flow.record import FlowState, JobState
 from bullflow.flow.states import ENDED, FlowStatus, JobStatus, first_status, queued_status
 from bullflow.flow.tree import run_id
 
@@ -120,7 +120,7 @@ def _script(parent: int | None, code: int) -> Script:
 class _Actor:
     """One job while it is played."""
 
-    def __init__(self, flow: str, name: str, depth: int, script: Script, *, has_children: bool) -> None:
+    def __init__(self, flow: str, name: str, above: "_Actor | None", script: Script, *, has_children: bool) -> None:
         self.script = script
         self.status = first_status(has_children=has_children, delay=script.delay, priority=script.priority)
         self.attempts = self.starts = 0
@@ -133,7 +133,9 @@ class _Actor:
             id=name,
             job_id=run_id(name, script.run),
             flow_id=flow,
-            depth=depth,
+            parent_id=above.before.id if above else None,
+            name=name,
+            depth=above.before.depth + 1 if above else 0,
             priority=script.priority,
             status=self.status,
         )
@@ -190,8 +192,7 @@ class _Stage:
         cast: list[_Actor] = []
         for place, script in enumerate(scripts):
             above = None if script.parent is None else cast[script.parent]
-            depth = 0 if above is None else above.before.depth + 1
-            actor = _Actor(flow, f"{flow}-job{place}", depth, script, has_children=place in parents)
+            actor = _Actor(flow, f"{flow}-job{place}", above, script, has_children=place in parents)
             cast.append(actor)
             if above is not None:
                 above.children.append(actor)

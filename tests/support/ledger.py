@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bullflow.flow.facts import Fact, FactId, FactKind
-from bullflow.flow.fold import Changes, Entry, FlowState, JobState, fold
+from bullflow.flow.fold import fold
+from bullflow.flow.record import Changes, Entry, FlowState, JobState
 from bullflow.flow.states import FlowStatus, JobStatus
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from bullflow import telemetry
 from bullflow.errors import StoreAway
 from bullflow.flow.facts import Json
-from bullflow.flow.fold import Entry
+from bullflow.flow.record import Entry
 from bullflow.flow.states import LogEvent
 from bullflow.flow.tree import Node
 from bullflow.http.rooms import Rooms

@@ -3,7 +3,7 @@
 import pytest
 
 from bullflow.flow.facts import FactId, FactKind, Json
-from bullflow.flow.fold import JobState
+from bullflow.flow.record import JobState
 from bullflow.flow.states import FlowStatus, JobStatus
 from support.ledger import a_fact, a_job, a_ledger, nothing, told
 

@@ -7,7 +7,8 @@ from random import Random
 from hypothesis import HealthCheck, event, given, settings
 
 from bullflow.flow.facts import BEFORE_ALL, FactId
-from bullflow.flow.fold import Entry, fold
+from bullflow.flow.fold import fold
+from bullflow.flow.record import Entry
 from bullflow.flow.states import ENDED, FLOW_ENDED, JobStatus, LogEvent
 from support.delivery import by_millisecond, in_batches, in_disorder
 from support.histories import History, chances, histories

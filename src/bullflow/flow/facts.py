@@ -41,6 +41,7 @@ class FactKind(StrEnum):
     PROGRESS = "progress"
     COMPLETED = "completed"
     FAILED = "failed"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ class Fact:
     result: Json | None = None
     reason: str | None = None
     stack: str | None = None
+    child: str | None = None
+    """The BullMQ id of the child because of which BullMQ says that a parent failed."""
+    worker: str | None = None
+    """Who took the job, where the engine knows."""
     progress: Json | None = None
     until: int | None = None
     attempts_made: int | None = None

@@ -13,84 +13,16 @@ numbered. Rules that hold whatever comes in, in whatever order and however often
 * a flow ends when its root ends, once.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from bullflow.flow.facts import BEFORE_ALL, Fact, FactId, FactKind, Json
-from bullflow.flow.states import (
-    ENDED,
-    FLOW_ENDED,
-    FlowStatus,
-    JobStatus,
-    LogEvent,
-    flow_status_of,
-    may_become,
-    queued_status,
-)
+from bullflow.flow.facts import BEFORE_ALL, Fact, FactKind, Json
+from bullflow.flow.record import Changes, Entry, FlowRecord, FlowState, JobState, because_of
+from bullflow.flow.states import ENDED, FlowStatus, JobStatus, LogEvent, flow_status_of, may_become, queued_status
 
 _HAS_RUN = frozenset({JobStatus.ACTIVE, JobStatus.COMPLETED, JobStatus.FAILED})
 _NEUTRAL = frozenset({FactKind.ADDED, FactKind.DUPLICATED, FactKind.STALLED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobState:
-    """What the fold must know of a job, and what it changes."""
-
-    id: str
-    job_id: str
-    flow_id: str
-    depth: int
-    priority: int
-    status: JobStatus
-    attempts_made: int = 0
-    last_fact: FactId = BEFORE_ALL
-    updated_at: int = 0
-    started_at: int | None = None
-    finished_at: int | None = None
-    result: Json | None = None
-    error: Mapping[str, Any] | None = None
-    progress: Json | None = None
-
-    @property
-    def is_root(self) -> bool:
-        return self.depth == 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowState:
-    """What the fold must know of a flow, and what it changes."""
-
-    id: str
-    status: FlowStatus
-    last_seq: int
-    dispatch_due: bool
-    counts: Mapping[JobStatus, int]
-    updated_at: int = 0
-    finished_at: int | None = None
-    error: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One numbered entry of a flow's log."""
-
-    flow_id: str
-    seq: int
-    at: int
-    event: LogEvent
-    id: str | None = None
-    job_id: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    jobs: tuple[JobState, ...]
-    flows: tuple[FlowState, ...]
-    entries: tuple[Entry, ...]
-    progress: tuple[JobState, ...]
 
 
 def fold(jobs: Iterable[JobState], flows: Iterable[FlowState], facts: Iterable[Fact]) -> Changes:
@@ -106,9 +38,9 @@ class _Folding:
 
     def __init__(self, jobs: dict[str, JobState], flows: dict[str, FlowState]) -> None:
         self.jobs = jobs
-        self._flows = {flow_id: _FlowFolding(flow) for flow_id, flow in flows.items()}
-        self._before = dict(jobs)
         self._entries: list[Entry] = []
+        self._flows = {flow_id: FlowRecord(flow, self._entries) for flow_id, flow in flows.items()}
+        self._before = dict(jobs)
         self._progressed: set[str] = set()
 
     def order(self, fact: Fact) -> tuple[int, bool, int, int]:
@@ -126,8 +58,8 @@ class _Folding:
         flow = self._flows[job.flow_id]
         if job.is_root and fact.kind in (FactKind.ADDED, FactKind.DUPLICATED) and flow.dispatch_due:
             flow.dispatch_due = False
-            self._write(flow, fact.at, LogEvent.FLOW_DISPATCHED)
-        after = _after(job, fact)
+            flow.write(fact.at, LogEvent.FLOW_DISPATCHED)
+        after = _after(job, fact, self._child(job, fact))
         if after is job and (fact.kind in _NEUTRAL or job.last_fact == BEFORE_ALL):
             return
         after = replace(after, last_fact=fact.id, updated_at=fact.at)
@@ -135,42 +67,12 @@ class _Folding:
         if fact.kind is FactKind.PROGRESS and after.progress is not job.progress:
             self._progressed.add(fact.job_id)
         if after.status is not job.status:
-            self._moved(flow, job, after, fact)
+            _moved(flow, job, after, fact)
 
-    def _moved(self, flow: "_FlowFolding", job: JobState, after: JobState, fact: Fact) -> None:
-        flow.count(job.status, after.status)
-        event = _event(job, after)
-        if event is not None:
-            self._write(flow, fact.at, event, job=after, data=_data(event, after, fact))
-        if after.status in _HAS_RUN and flow.status is FlowStatus.WAITING:
-            flow.status = FlowStatus.ACTIVE
-        ended = flow_status_of(after.status) if after.is_root else None
-        if ended is not None and flow.status not in FLOW_ENDED:
-            flow.end(ended, fact.at, after.error)
-            self._write(flow, fact.at, LogEvent(f"flow.{ended}"), data=_flow_data(ended, after))
-
-    def _write(
-        self,
-        flow: "_FlowFolding",
-        at: int,
-        event: LogEvent,
-        *,
-        job: JobState | None = None,
-        data: Mapping[str, Any] | None = None,
-    ) -> None:
-        flow.last_seq += 1
-        flow.updated_at = max(flow.updated_at, at)
-        self._entries.append(
-            Entry(
-                flow_id=flow.id,
-                seq=flow.last_seq,
-                at=at,
-                event=event,
-                id=job.id if job else None,
-                job_id=job.job_id if job else None,
-                data=data or {},
-            )
-        )
+    def _child(self, job: JobState, fact: Fact) -> JobState | None:
+        """The child because of which the engine says that the job failed, if it is one: any worker can say anything."""
+        child = self.jobs.get(fact.child or "")
+        return child if child is not None and child.parent_id == job.id else None
 
     def changes(self) -> Changes:
         return Changes(
@@ -181,54 +83,30 @@ class _Folding:
         )
 
 
-class _FlowFolding:
-    def __init__(self, flow: FlowState) -> None:
-        self._before = flow
-        self.id = flow.id
-        self.status = flow.status
-        self.last_seq = flow.last_seq
-        self.dispatch_due = flow.dispatch_due
-        self.updated_at = flow.updated_at
-        self.finished_at = flow.finished_at
-        self.error = flow.error
-        self._counts = Counter(flow.counts)
-
-    @property
-    def changed(self) -> bool:
-        return self.last_seq != self._before.last_seq or self._counts != self._before.counts
-
-    def count(self, before: JobStatus, after: JobStatus) -> None:
-        self._counts[before] -= 1
-        self._counts[after] += 1
-
-    def end(self, status: FlowStatus, at: int, error: Mapping[str, Any] | None) -> None:
-        self.status = status
-        self.dispatch_due = False
-        self.finished_at = at
-        self.error = error
-
-    def state(self) -> FlowState:
-        return replace(
-            self._before,
-            status=self.status,
-            last_seq=self.last_seq,
-            dispatch_due=self.dispatch_due,
-            counts=dict(self._counts),
-            updated_at=self.updated_at,
-            finished_at=self.finished_at,
-            error=self.error,
-        )
+def _moved(flow: FlowRecord, job: JobState, after: JobState, fact: Fact) -> None:
+    flow.count(job.status, after.status)
+    event = _event(job, after)
+    if event is not None:
+        flow.write(fact.at, event, job=after, data=_data(event, after, fact))
+    if after.status in _HAS_RUN and flow.status is FlowStatus.WAITING:
+        flow.status = FlowStatus.ACTIVE
+    ended = flow_status_of(after.status) if after.is_root else None
+    if ended is not None:
+        flow.end(ended, fact.at, result=after.result, error=after.error)
 
 
-def _after(job: JobState, fact: Fact) -> JobState:
+def _after(job: JobState, fact: Fact, child: JobState | None) -> JobState:
     """An unfinished job after one new fact; the same values where the fact does not matter."""
     match fact.kind:
         case FactKind.ACTIVE:
-            return _move(job, JobStatus.ACTIVE, started_at=fact.at)
+            return _move(job, JobStatus.ACTIVE, started_at=fact.at, worker=fact.worker)
         case FactKind.COMPLETED:
             return _end(job, JobStatus.COMPLETED, fact, result=fact.result or Json("null"), error=None)
         case FactKind.FAILED:
-            return _end(job, JobStatus.FAILED, fact, error=_error(job, fact))
+            error = _error(job, fact) if child is None else because_of(child, job.attempts_made + 1)
+            return _end(job, JobStatus.FAILED, fact, error=error)
+        case FactKind.REMOVED:
+            return _move(job, JobStatus.CANCELLED, finished_at=fact.at, error=_removed(job))
         case FactKind.WAITING:
             return _back(job, queued_status(job.priority), fact)
         case FactKind.DELAYED:
@@ -261,6 +139,11 @@ def _attempt_failed(job: JobState, fact: Fact) -> bool:
     return fact.reason is not None and (fact.attempts_made is None or fact.attempts_made > job.attempts_made)
 
 
+def _removed(job: JobState) -> Mapping[str, Any]:
+    """By its parent, which was woken early and did not want it any more, or by somebody with a tool of BullMQ's."""
+    return {"message": "it was removed from its queue", "stack": None, "attempt": job.attempts_made + 1}
+
+
 def _error(job: JobState, fact: Fact) -> Mapping[str, Any]:
     return {"message": fact.reason or "", "stack": fact.stack, "attempt": job.attempts_made + 1}
 
@@ -291,16 +174,13 @@ def _data(event: LogEvent, job: JobState, fact: Fact) -> Mapping[str, Any]:
     match event:
         case LogEvent.JOB_ACTIVE:
             data["attempt"] = job.attempts_made + 1
+            if job.worker is not None:
+                data["worker"] = job.worker
         case LogEvent.JOB_COMPLETED:
             data["result"] = job.result
-        case LogEvent.JOB_FAILED | LogEvent.JOB_RETRYING:
+        case LogEvent.JOB_FAILED | LogEvent.JOB_RETRYING | LogEvent.JOB_CANCELLED:
             data["error"] = job.error
     if job.status is JobStatus.DELAYED and fact.until is not None:
         data["until"] = fact.until
     return data
 
-
-def _flow_data(ended: FlowStatus, root: JobState) -> Mapping[str, Any]:
-    if ended is FlowStatus.COMPLETED:
-        return {"status": ended.value, "result": root.result}
-    return {"status": ended.value, "error": root.error}

@@ -57,7 +57,7 @@ MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.WAITING: frozenset({JobStatus.ACTIVE, JobStatus.CANCELLED}),
     JobStatus.PRIORITIZED: frozenset({JobStatus.ACTIVE, JobStatus.CANCELLED}),
     JobStatus.DELAYED: frozenset({JobStatus.WAITING, JobStatus.PRIORITIZED, JobStatus.CANCELLED}),
-    JobStatus.WAITING_CHILDREN: _QUEUED | {JobStatus.CANCELLED},
+    JobStatus.WAITING_CHILDREN: _QUEUED | {JobStatus.FAILED, JobStatus.CANCELLED},
     JobStatus.ACTIVE: _QUEUED
     | {JobStatus.WAITING_CHILDREN, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED},
     JobStatus.COMPLETED: frozenset(),

@@ -2,17 +2,41 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from bullflow.flow.facts import Json
 from bullflow.flow.states import JobStatus, first_status
 
-POLICIES = (
-    "failParentOnFailure",
-    "ignoreDependencyOnFailure",
-    "removeDependencyOnFailure",
-    "continueParentOnFailure",
-)
+
+class Policy(StrEnum):
+    """What a job's final failure means for its parent."""
+
+    FAIL = "fail"
+    """The parent fails, at once."""
+    IGNORE = "ignore"
+    """The parent runs when its other children are done, and is told of the failure."""
+    REMOVE = "remove"
+    """The parent runs when its other children are done, and is not told."""
+    CONTINUE = "continue"
+    """The parent runs at once, and is told."""
+    WAIT = "wait"
+    """BullMQ's bare behaviour: the parent waits, which here ends the flow."""
+
+
+def policy_of(opts: Mapping[str, Any]) -> Policy:
+    """The policy that a child's options name; at most one of them is true."""
+    return next((policy for policy, name in _BY_POLICY.items() if opts.get(name)), Policy.WAIT)
+
+
+_BY_POLICY: Mapping[Policy, str] = {
+    Policy.FAIL: "failParentOnFailure",
+    Policy.IGNORE: "ignoreDependencyOnFailure",
+    Policy.REMOVE: "removeDependencyOnFailure",
+    Policy.CONTINUE: "continueParentOnFailure",
+}
+POLICIES = tuple(_BY_POLICY.values())
+"""The options of BullMQ that name a policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +74,11 @@ class NewJob:
     @property
     def job_id(self) -> str:
         return run_id(self.id, 1)
+
+    @property
+    def policy(self) -> Policy:
+        """A root's failure is the flow's."""
+        return Policy.FAIL if self.parent_id is None else policy_of(self.node.opts)
 
 
 def run_id(job: str, run: int) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bullflow.clock import Clock
 from bullflow.errors import Away, Conflict
-from bullflow.flow.fold import Entry
+from bullflow.flow.record import Entry
 from bullflow.flow.states import FlowStatus, LogEvent
 from bullflow.flow.tree import FlowRequest, lay_out
 from bullflow.store import flows, keys, log, streams

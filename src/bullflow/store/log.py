@@ -9,7 +9,7 @@ from sqlalchemy import and_, insert, select
 
 from bullflow.clock import iso
 from bullflow.flow.facts import Json
-from bullflow.flow.fold import Entry
+from bullflow.flow.record import Entry
 from bullflow.store.sql import each_number, one_of
 from bullflow.store.tables import Flow, LogEntry
 from bullflow.store.transaction import Transaction

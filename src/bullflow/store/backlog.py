@@ -1,0 +1,141 @@
+"""What is still to be done in the engine, and what is to be done at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, literal, literal_column, or_, select, update
+from sqlalchemy.orm import aliased
+
+from bullflow.flow.facts import Json
+from bullflow.flow.plan import StoredJob
+from bullflow.flow.states import OPEN, JobStatus
+from bullflow.store.sql import one_of
+from bullflow.store.states import mapping
+from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob
+from bullflow.store.transaction import Transaction
+
+_OPEN = [status.value for status in OPEN]
+
+
+async def to_dispatch(connection: Transaction, skip: Sequence[str], limit: int) -> dict[str, int]:
+    """The oldest flows that are not known to be in the engine, without those in `skip`, with their numbers of jobs."""
+    jobs = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
+    rows = await connection.execute(
+        select(Flow.id, jobs.label("jobs"))
+        .where(_DUE, ~one_of(connection, Flow.id, skip))
+        .order_by(Flow.id)
+        .limit(limit)
+    )
+    return {row.id: row.jobs for row in rows}
+
+
+# SQLite uses the index of due flows only for its very words; SQLAlchemy would write `dispatch_due = 1`.
+_DUE: ColumnElement[bool] = literal_column("flows.dispatch_due")
+
+
+async def jobs_to_dispatch(connection: Transaction, flow_ids: Sequence[str]) -> list[StoredJob]:
+    """The jobs of those of these flows that are due that have not ended, and the children of such, in tree order."""
+    parent = aliased(FlowJob)
+    rows = await connection.execute(
+        select(*_STORED_JOB)
+        .join(Flow, Flow.id == FlowJob.flow_id)
+        .outerjoin(parent, parent.id == FlowJob.parent_id)
+        .where(
+            one_of(connection, FlowJob.flow_id, flow_ids),
+            Flow.dispatch_due,
+            or_(FlowJob.status.in_(_OPEN), parent.status.in_(_OPEN)),
+        )
+        .order_by(FlowJob.flow_id, FlowJob.position)
+    )
+    return [_stored_job(row) for row in rows]
+
+
+_STORED_JOB = (
+    FlowJob.id,
+    FlowJob.job_id,
+    FlowJob.flow_id,
+    FlowJob.parent_id,
+    FlowJob.name,
+    FlowJob.queue_name,
+    FlowJob.data,
+    FlowJob.opts,
+    FlowJob.status,
+    FlowJob.created_at,
+    FlowJob.result,
+    FlowJob.error,
+)
+
+
+def _stored_job(row: Any) -> StoredJob:
+    return StoredJob(
+        id=row.id,
+        job_id=row.job_id,
+        flow_id=row.flow_id,
+        parent_id=row.parent_id,
+        name=row.name,
+        queue_name=row.queue_name,
+        data=Json(row.data),
+        opts=orjson.loads(row.opts),
+        status=JobStatus(row.status),
+        created_at=row.created_at,
+        result=None if row.result is None else Json(row.result),
+        error=mapping(row.error),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedJob:
+    """A job that has ended in the store and may still be in the engine."""
+
+    id: str
+    job_id: str
+    queue_name: str
+    is_parent: bool
+
+
+async def to_withdraw(connection: Transaction, limit: int) -> list[str]:
+    """Flows with jobs that were ended by a decision, and of which the engine has not been told for certain."""
+    rows = await connection.execute(select(Flow.id).where(_WITHDRAW).order_by(Flow.id).limit(limit))
+    return list(rows.scalars())
+
+
+# As for `_DUE`.
+_WITHDRAW: ColumnElement[bool] = literal_column("flows.withdraw_due")
+
+
+async def jobs_to_withdraw(connection: Transaction, flow_id: str) -> list[EndedJob]:
+    """The jobs of a flow that were cancelled or have failed, in tree order."""
+    child = aliased(FlowJob)
+    is_parent = select(child.id).where(child.parent_id == FlowJob.id).exists()
+    rows = await connection.execute(
+        select(FlowJob.id, FlowJob.job_id, FlowJob.queue_name, is_parent.label("is_parent"))
+        .where(FlowJob.flow_id == flow_id, FlowJob.status.in_(_WITHDRAWN))
+        .order_by(FlowJob.position)
+    )
+    return [EndedJob(id=row.id, job_id=row.job_id, queue_name=row.queue_name, is_parent=row.is_parent) for row in rows]
+
+
+_WITHDRAWN = [JobStatus.CANCELLED.value, JobStatus.FAILED.value]
+
+
+async def withdrawn(connection: Transaction, flow_id: str, jobs: int) -> None:
+    """These many jobs of a flow are out of the engine; if more have ended meanwhile, the flow stays to be withdrawn."""
+    await connection.execute(
+        update(Flow)
+        .where(Flow.id == flow_id, Flow.n_cancelled + Flow.n_failed == jobs)
+        .values(withdraw_due=False)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def past_deadline(connection: Transaction, now: int, limit: int) -> list[str]:
+    """Flows that run on past their deadline, the most overdue first."""
+    rows = await connection.execute(
+        select(Flow.id)
+        .where(Flow.deadline.is_not(None), Flow.finished_at.is_(None), Flow.deadline <= now)
+        .order_by(Flow.deadline)
+        .limit(limit)
+    )
+    return list(rows.scalars())

@@ -1,0 +1,269 @@
+"""Flows and jobs as those rooms load and write them that decide what becomes of them.
+
+Whoever changes a flow or its jobs holds the lock of the flow's row first (on SQLite: the one write
+lock), so jobs need no locks of their own, and no two wait for each other crosswise as long as several
+flows are locked in the order of their ids.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, select, update
+
+from bullflow.errors import NotFound
+from bullflow.flow.facts import FactId, Json
+from bullflow.flow.record import Changes, FlowState, JobState
+from bullflow.flow.states import OPEN, FlowStatus, JobStatus
+from bullflow.flow.tree import Policy
+from bullflow.store import log
+from bullflow.store.sql import one_of
+from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob
+from bullflow.store.transaction import Transaction
+
+_OPEN = [status.value for status in OPEN]
+
+
+async def load_for_fold(
+    connection: Transaction, job_ids: Sequence[str], children: Sequence[str] = ()
+) -> tuple[list[JobState], list[FlowState]]:
+    """The jobs with these BullMQ ids, `children` among them, and the locked flows of the former."""
+    of_jobs = select(FlowJob.flow_id).where(one_of(connection, FlowJob.job_id, job_ids))
+    flows = await connection.execute(
+        select(*_FLOW_STATE).where(Flow.id.in_(of_jobs)).order_by(Flow.id).with_for_update(of=Flow)
+    )
+    found = [_flow_state(row) for row in flows]
+    rows = await connection.execute(
+        select(*_JOB_STATE)
+        .where(one_of(connection, FlowJob.job_id, [*job_ids, *children]))
+        .order_by(FlowJob.flow_id, FlowJob.id)
+    )
+    locked = {flow.id for flow in found}
+    return [_job_state(row) for row in rows if row.flow_id in locked], found
+
+
+async def lock(connection: Transaction, user_id: str | None, flow_id: str) -> FlowState:
+    """One flow of this user (None: of anybody), locked until the transaction ends; raises NotFound."""
+    query = select(*_FLOW_STATE).where(Flow.id == flow_id)
+    if user_id is not None:
+        query = query.where(Flow.user_id == user_id)
+    row = (await connection.execute(query.with_for_update(of=Flow))).one_or_none()
+    if row is None:
+        raise NotFound("flow", flow_id)
+    return _flow_state(row)
+
+
+async def open_jobs(connection: Transaction, flow_id: str) -> list[JobState]:
+    """A flow's jobs that have not ended, in tree order."""
+    return await _jobs_in(connection, flow_id, _OPEN)
+
+
+async def unfinished_jobs(connection: Transaction, flow_id: str) -> list[JobState]:
+    """A flow's jobs that have not completed, in tree order."""
+    return await _jobs_in(connection, flow_id, [*_OPEN, JobStatus.FAILED.value, JobStatus.CANCELLED.value])
+
+
+async def _jobs_in(connection: Transaction, flow_id: str, statuses: Sequence[str]) -> list[JobState]:
+    rows = await connection.execute(
+        select(*_JOB_STATE)
+        .where(FlowJob.flow_id == flow_id, FlowJob.status.in_(statuses))
+        .order_by(FlowJob.position)
+    )
+    return [_job_state(row) for row in rows]
+
+
+async def job_with_those_above(connection: Transaction, flow_id: str, job_id: str) -> list[JobState]:
+    """A job of a flow and every job above it, the root first; raises NotFound."""
+    line = (
+        select(FlowJob.id, FlowJob.parent_id).where(FlowJob.id == job_id, FlowJob.flow_id == flow_id).cte(recursive=True)
+    )
+    line = line.union_all(select(FlowJob.id, FlowJob.parent_id).join(line, FlowJob.id == line.c.parent_id))
+    rows = await connection.execute(
+        select(*_JOB_STATE).where(FlowJob.id.in_(select(line.c.id))).order_by(FlowJob.depth)
+    )
+    found = [_job_state(row) for row in rows]
+    if not found:
+        raise NotFound("job", job_id)
+    return found
+
+
+async def flow_of(connection: Transaction, user_id: str, job_id: str) -> str:
+    """The id of the flow that a job of this user belongs to; raises NotFound."""
+    flow_id = await connection.scalar(
+        select(FlowJob.flow_id)
+        .join(Flow, Flow.id == FlowJob.flow_id)
+        .where(FlowJob.id == job_id, Flow.user_id == user_id)
+    )
+    if flow_id is None:
+        raise NotFound("job", job_id)
+    return str(flow_id)
+
+
+_JOB_STATE = (
+    FlowJob.id,
+    FlowJob.job_id,
+    FlowJob.flow_id,
+    FlowJob.parent_id,
+    FlowJob.name,
+    FlowJob.depth,
+    FlowJob.priority,
+    FlowJob.policy,
+    FlowJob.worker,
+    FlowJob.status,
+    FlowJob.attempts_made,
+    FlowJob.last_fact,
+    FlowJob.updated_at,
+    FlowJob.started_at,
+    FlowJob.finished_at,
+    FlowJob.error,
+    FlowJob.progress,
+)
+_FLOW_STATE = (
+    Flow.id,
+    Flow.status,
+    Flow.last_seq,
+    Flow.dispatch_due,
+    Flow.withdraw_due,
+    Flow.fail_fast,
+    Flow.updated_at,
+    Flow.finished_at,
+    Flow.error,
+    *(getattr(Flow, name) for name in COUNT_COLUMNS.values()),
+)
+
+
+def _job_state(row: Any) -> JobState:
+    return JobState(
+        id=row.id,
+        job_id=row.job_id,
+        flow_id=row.flow_id,
+        parent_id=row.parent_id,
+        name=row.name,
+        depth=row.depth,
+        priority=row.priority,
+        policy=Policy(row.policy),
+        worker=row.worker,
+        status=JobStatus(row.status),
+        attempts_made=row.attempts_made,
+        last_fact=FactId.parse(row.last_fact),
+        updated_at=row.updated_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        error=mapping(row.error),
+        progress=None if row.progress is None else Json(row.progress),
+    )
+
+
+def _flow_state(row: Any) -> FlowState:
+    return FlowState(
+        id=row.id,
+        status=FlowStatus(row.status),
+        last_seq=row.last_seq,
+        dispatch_due=row.dispatch_due,
+        withdraw_due=row.withdraw_due,
+        fail_fast=row.fail_fast,
+        counts={status: getattr(row, name) for status, name in COUNT_COLUMNS.items()},
+        updated_at=row.updated_at,
+        finished_at=row.finished_at,
+        error=mapping(row.error),
+    )
+
+
+async def apply(connection: Transaction, changes: Changes) -> None:
+    """Write down what was decided."""
+    if changes.jobs:
+        await connection.execute(_UPDATE_JOB, [_changed_job(job) for job in changes.jobs])
+    if changes.flows:
+        await connection.execute(_UPDATE_FLOW, [_changed_flow(flow) for flow in changes.flows])
+    await log.append(connection, changes.entries)
+
+
+async def begin_runs(connection: Transaction, jobs: Sequence[JobState]) -> None:
+    """Give jobs the number of their new run. Apart from `apply`, because the ids are indexed and change but here."""
+    await connection.execute(
+        update(FlowJob)
+        .where(FlowJob.id == bindparam("key"))
+        .values(job_id=bindparam("new_job_id"), run=bindparam("new_run")),
+        [{"key": job.id, "new_job_id": job.job_id, "new_run": job.run} for job in jobs],
+    )
+
+
+_CHANGED_JOB = (
+    "status",
+    "attempts_made",
+    "last_fact",
+    "updated_at",
+    "started_at",
+    "finished_at",
+    "result",
+    "error",
+    "progress",
+    "worker",
+)
+_CHANGED_FLOW = (
+    "status",
+    "last_seq",
+    "dispatch_due",
+    "withdraw_due",
+    "updated_at",
+    "finished_at",
+    "error",
+    *COUNT_COLUMNS.values(),
+)
+_UPDATE_JOB = (
+    update(FlowJob)
+    .where(FlowJob.id == bindparam("key"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGED_JOB})
+    .execution_options(synchronize_session=False)
+)
+_UPDATE_FLOW = (
+    update(Flow)
+    .where(Flow.id == bindparam("key"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGED_FLOW})
+    .execution_options(synchronize_session=False)
+)
+
+
+def _changed_job(job: JobState) -> dict[str, Any]:
+    # `result` is set once, when a run completes; before that it is null, so it need not be loaded.
+    return {
+        "key": job.id,
+        "new_status": job.status.value,
+        "new_attempts_made": job.attempts_made,
+        "new_last_fact": str(job.last_fact),
+        "new_updated_at": job.updated_at,
+        "new_started_at": job.started_at,
+        "new_finished_at": job.finished_at,
+        "new_result": job.result.text if job.result else None,
+        "new_error": _text(job.error),
+        "new_progress": job.progress.text if job.progress else None,
+        "new_worker": job.worker,
+    }
+
+
+def _changed_flow(flow: FlowState) -> dict[str, Any]:
+    return {
+        "key": flow.id,
+        "new_status": flow.status.value,
+        "new_last_seq": flow.last_seq,
+        "new_dispatch_due": flow.dispatch_due,
+        "new_withdraw_due": flow.withdraw_due,
+        "new_updated_at": flow.updated_at,
+        "new_finished_at": flow.finished_at,
+        "new_error": _text(flow.error),
+        **{f"new_{name}": count for name, count in count_columns(flow.counts).items()},
+    }
+
+
+def count_columns(counts: Mapping[JobStatus, int]) -> dict[str, int]:
+    """Numbers of jobs by the names of their columns."""
+    return {name: counts.get(status, 0) for status, name in COUNT_COLUMNS.items()}
+
+
+def mapping(text: str | None) -> Mapping[str, Any] | None:
+    """What was kept as JSON."""
+    return None if text is None else orjson.loads(text)
+
+
+def _text(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()

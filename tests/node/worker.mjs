@@ -21,9 +21,6 @@ const handlers = {
   // Returns the sum of what its children have returned.
   sum: async (job) => Object.values(await job.getChildrenValues()).reduce((sum, value) => sum + value, 0),
 
-  // Returns what its children have returned, smallest first.
-  collect: async (job) => Object.values(await job.getChildrenValues()).sort(),
-
   // Returns what its children have returned, and why others have failed.
   "take-stock": async (job) => ({
     values: Object.values(await job.getChildrenValues()).sort(),
@@ -62,8 +59,9 @@ const handlers = {
     return "reported";
   },
 
-  // Runs until the file of its data exists; returns which kind of worker it was.
+  // Says that it waits, as progress, and runs until the file of its data exists; returns which kind of worker it was.
   "until-file": async (job) => {
+    await job.updateProgress("waiting");
     while (!existsSync(job.data.path)) await pause(20);
     return "node";
   },

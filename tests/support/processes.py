@@ -1,10 +1,10 @@
-"""bullflow's commands as real processes, which can be stopped and killed like real ones."""
+"""Commands as real processes, which can be stopped and killed like real ones."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,12 +14,12 @@ ROOT = Path(__file__).parents[2]
 class Process:
     """One running command. Its output goes to a file, which an assertion can quote."""
 
-    def __init__(self, arguments: Sequence[str], log: Path, environment: dict[str, str]) -> None:
-        self.arguments = arguments
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+        self._command = command
         self._log = log
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", "bullflow.cli.main", *arguments],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=output,
@@ -36,7 +36,7 @@ class Process:
         """What the command says when it is ready; an AssertionError with its log when it ends instead."""
         assert self._popen.stdout is not None
         line = self._popen.stdout.readline().strip()
-        assert line, f"{self.arguments} ended with {self._popen.wait()}:\n{self.log()}"
+        assert line, f"{self._command} ended with {self._popen.wait()}:\n{self.log()}"
         return line
 
     def log(self) -> str:
@@ -73,7 +73,7 @@ class Process:
 
 
 class Processes:
-    """The processes of one test, with the settings that they share; none outlives the test."""
+    """bullflow's processes of one test, with the settings that they share; none outlives the test."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class Processes:
 
     def start(self, *arguments: str) -> Process:
         log = self._folder / f"{len(self._started)}-{arguments[0]}.log"
-        process = Process(arguments, log, self._environment)
+        process = Process([sys.executable, "-m", "bullflow.cli.main", *arguments], log, self._environment)
         self._started.append(process)
         return process
 

@@ -44,11 +44,12 @@ class Dispatcher:
         self.wake = Wake()
 
     def hear(self, flow_sizes: Sequence[tuple[str, int]] | None) -> None:
-        """These flows, of so many jobs, have just been accepted; None says that some may have been missed."""
+        """These flows, of so many jobs, were just accepted or retried; None says that some may have been missed."""
         if flow_sizes is None:
             self._next_look = 0
-        else:
-            self._rung.extend((flow_id, jobs) for flow_id, jobs in flow_sizes)
+        for flow_id, jobs in flow_sizes or ():
+            self._sent.pop(flow_id, None)  # what was sent was an earlier run
+            self._rung.append((flow_id, jobs))
         self.wake.ring()
 
     def begin(self) -> None:
@@ -65,15 +66,18 @@ class Dispatcher:
             return 0
         try:
             # In groups, so that memory is bounded by the largest flow.
+            sent: list[str] = []
             for group in in_groups(due, due.__getitem__, JOBS_A_ROUND):
-                await self._producer.add(await self._branches(group))
+                added = await self._producer.add(await self._branches(group))
+                sent += [branch.job.flow_id for branch in added]
         except BaseException:
             # They are still due in the store; look for them as soon as the engine is back.
             self._next_look = 0
             raise
-        self._sent.update(dict.fromkeys(due, now))
-        self.log.debug("dispatcher.sent", flows=len(due))
-        return len(due)
+        # What was left out (see `Producer.add`) is looked for again.
+        self._sent.update(dict.fromkeys(sent, now))
+        self.log.debug("dispatcher.sent", flows=len(sent))
+        return len(sent)
 
     async def _due(self, now: int) -> dict[str, int]:
         """Flows to send, with how many jobs they have."""

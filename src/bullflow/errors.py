@@ -14,7 +14,8 @@ BullflowError
 ├── JobFailure                a handler's job fails, and the message is what the record shows
 │   ├── UnrecoverableError    raised by handlers: fail now, without further attempts
 │   │   ├── ResultNotJson
-│   │   └── ResultTooLarge
+│   │   ├── ResultTooLarge
+│   │   └── JobCancelled      its flow was cancelled, or a job that it needs has failed
 │   ├── UnknownJobName
 │   └── JobTimedOut
 ├── ApiError                  the service answered a client with a problem
@@ -33,6 +34,7 @@ __all__ = [
     "EngineRefused",
     "Fault",
     "Invalid",
+    "JobCancelled",
     "JobFailure",
     "JobTimedOut",
     "LeadershipLost",
@@ -156,6 +158,14 @@ class ResultTooLarge(UnrecoverableError):
             f"The result of {name} is {size} bytes; it may have {largest} (BULLFLOW_MAX_RESULT_BYTES). "
             "Return where it is instead of what it is."
         )
+
+
+class JobCancelled(UnrecoverableError):
+    """Somebody has decided that the job is to fail; `reason` is what they said."""
+
+    def __init__(self, reason: str = "cancelled") -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class JobTimedOut(JobFailure):

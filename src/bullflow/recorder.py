@@ -9,6 +9,7 @@ The positions are moved on in the store only with facts of ours; what other prod
 the same queues is read past, and read past again after a restart.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,14 +18,17 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock
 from bullflow.engine.connection import Client
-from bullflow.engine.lookup import with_reasons
+from bullflow.engine.lookup import with_details
 from bullflow.engine.stream import Batch, EventStreams
+from bullflow.flow import ending
 from bullflow.flow.facts import Fact, FactId
 from bullflow.flow.fold import fold
-from bullflow.flow.record import Changes
+from bullflow.flow.record import Changes, JobState
+from bullflow.flow.states import JobStatus
 from bullflow.store import leases, states, streams
 from bullflow.store.database import Database
 from bullflow.store.leases import Held
+from bullflow.store.transaction import Transaction
 
 BLOCK = timedelta(seconds=5)
 
@@ -84,17 +88,36 @@ class Recorder:
         self._read = {**known, **self._read}
 
     async def _record(self, batch: Batch) -> None:
-        facts = await with_reasons(self._client, self._prefix, batch.facts)
-        changes = await self._keep(facts, batch.read)
-        self._log.debug("recorder.recorded", facts=len(facts), entries=len(changes.entries))
-        if changes.entries or changes.progress:
-            self._recorded(changes)
+        facts = await with_details(self._client, self._prefix, batch.facts)
+        for changes in await self._keep(facts, batch.read):
+            if changes.entries or changes.progress:
+                self._recorded(changes)
 
-    async def _keep(self, facts: list[Fact], read: Mapping[str, FactId]) -> Changes:
+    async def _keep(self, facts: list[Fact], read: Mapping[str, FactId]) -> list[Changes]:
+        job_ids = sorted({fact.job_id for fact in facts})
+        children = sorted({fact.child for fact in facts if fact.child is not None})
         async with self._database.write(replayable=True) as transaction:
             await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
-            jobs, their_flows = await states.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
-            changes = fold(jobs, their_flows, facts)
+            jobs, flows = await states.load_for_fold(transaction, job_ids, children)
+            changes = fold(jobs, flows, facts)
             await states.apply(transaction, changes)
+            more = await self._follow_up(transaction, changes)
             await streams.advance(transaction, read)
-        return changes
+        self._log.debug("recorder.recorded", facts=len(facts), entries=len(changes.entries))
+        return [changes, *more]
+
+    async def _follow_up(self, transaction: Transaction, changes: Changes) -> list[Changes]:
+        """What final failures bring with them, in the same transaction: rare, so the whole flow is looked at."""
+        flows = {flow.id: flow for flow in changes.flows}
+        failed: defaultdict[str, list[JobState]] = defaultdict(list)
+        for job in changes.jobs:
+            if job.status is JobStatus.FAILED and ending.brings_more(flows[job.flow_id], job):
+                failed[job.flow_id].append(job)
+        more = []
+        for flow_id, jobs in failed.items():
+            open_jobs = await states.open_jobs(transaction, flow_id)
+            decided = ending.after_failures(flows[flow_id], jobs, open_jobs, self._clock())
+            if decided is not None:
+                await states.apply(transaction, decided)
+                more.append(decided)
+        return more

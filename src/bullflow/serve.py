@@ -30,23 +30,31 @@ from bullflow.engine.connection import Client, connect, ping
 from bullflow.engine.embedded import EmbeddedEngine
 from bullflow.engine.keys import news_channel, work_channel
 from bullflow.engine.producer import Producer
+from bullflow.engine.remover import Remover
 from bullflow.engine.stream import EventStreams
 from bullflow.errors import LeadershipLost, Misconfigured
 from bullflow.flow.record import Changes
 from bullflow.http.app import create_app
 from bullflow.http.rooms import Probe, Rooms
 from bullflow.http.server import HttpServer, listen, url_of
+from bullflow.janitor import LOOK_EVERY as JANITOR_LOOKS
+from bullflow.janitor import Janitor
 from bullflow.leader import RECORDER, Leader
 from bullflow.loop import first_error, side_by_side
 from bullflow.notifier import LOOK_EVERY as NOTIFIER_LOOKS
 from bullflow.notifier import Notifier
 from bullflow.recorder import BLOCK, Lease, Recorder
+from bullflow.service.cancel import Cancel
+from bullflow.service.delete import Delete
+from bullflow.service.retry import Plan, Retry
 from bullflow.service.submit import Submit
 from bullflow.settings import Settings
 from bullflow.store import leases, schema, users
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.leases import Held
+from bullflow.withdrawer import LOOK_EVERY as WITHDRAWER_LOOKS
+from bullflow.withdrawer import Withdrawer
 from bullflow.worker import Worker
 
 Ready = Callable[[str], None]
@@ -143,13 +151,21 @@ async def _rooms(base: _Base) -> Rooms:
     base.news.on(notifier.hear)
 
     def accepted(flows: Sequence[NewFlow]) -> None:
-        base.work.ring([(flow.id, len(flow.jobs)) for flow in flows])
+        base.work.ring({"accepted": [(flow.id, len(flow.jobs)) for flow in flows]})
         base.news.ring({"flows": [[flow.id, 1] for flow in flows]})
 
+    def retried(plan: Plan) -> None:
+        base.work.ring({"accepted": [(plan.flow_id, len(plan.again) + len(plan.reused))]})
+        _tell_news(base.news, plan.changes)
+
+    withdrawer = _withdrawer(base)
     return Rooms(
         settings=base.settings,
         database=base.database,
         submit=Submit(base.database, clock=now_ms, new_id=_new_id, accepted=accepted),
+        cancel=Cancel(base.database, clock=now_ms, doom=withdrawer.doom, decided=partial(_tell_ended, base)),
+        retry=Retry(base.database, clock=now_ms, finish=withdrawer.finish, decided=retried),
+        delete=Delete(base.database, finish=withdrawer.finish),
         notifier=notifier,
         user_id=user_id,
         probes=probes(base.database, base.client),
@@ -192,14 +208,22 @@ async def _recording(base: _Base) -> None:
         clock=now_ms,
         log=telemetry.logger("dispatcher"),
     )
-    base.work.on(dispatcher.hear)
+    withdrawer = _withdrawer(base)
+
+    def heard(work: dict[str, Any] | None) -> None:
+        if work is None or "accepted" in work:
+            dispatcher.hear(None if work is None else work["accepted"])
+        if work is None or "ended" in work:
+            withdrawer.wake.ring()
+
+    base.work.on(heard)
     leader = Leader(
         base.database, holder=base.origin, term=settings.lease, clock=now_ms, log=telemetry.logger("leader")
     )
-    await leader.lead(partial(_lead, base, dispatcher))
+    await leader.lead(partial(_lead, base, dispatcher, withdrawer))
 
 
-async def _lead(base: _Base, dispatcher: Dispatcher, held: Held) -> None:
+async def _lead(base: _Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held: Held) -> None:
     """What only the leader does."""
     settings = base.settings
     log = telemetry.logger("recorder")
@@ -212,14 +236,19 @@ async def _lead(base: _Base, dispatcher: Dispatcher, held: Held) -> None:
         settings.prefix,
         lease=Lease(held=held, term=settings.lease),
         clock=now_ms,
-        recorded=partial(_tell_news, base.news),
+        recorded=partial(_tell_recorded, base),
         log=log,
     )
+    janitor = Janitor(base.database, clock=now_ms, decided=partial(_tell_ended, base), log=telemetry.logger("janitor"))
     try:
         async with _running(
             loop.run(
                 "dispatcher", dispatcher.run_once, wake=dispatcher.wake, interval=DISPATCHER_LOOKS, log=dispatcher.log
-            )
+            ),
+            loop.run(
+                "withdrawer", withdrawer.run_once, wake=withdrawer.wake, interval=WITHDRAWER_LOOKS, log=withdrawer.log
+            ),
+            loop.run("janitor", janitor.run_once, wake=loop.Wake(), interval=JANITOR_LOOKS, log=janitor.log),
         ):
             await loop.run(
                 "recorder",
@@ -231,6 +260,23 @@ async def _lead(base: _Base, dispatcher: Dispatcher, held: Held) -> None:
             )
     finally:
         await reading.aclose()
+
+
+def _withdrawer(base: _Base) -> Withdrawer:
+    remover = Remover(base.client, base.settings.prefix, origin=base.origin)
+    return Withdrawer(base.database, remover, log=telemetry.logger("withdrawer"))
+
+
+def _tell_recorded(base: _Base, changes: Changes) -> None:
+    _tell_news(base.news, changes)
+    if any(flow.withdraw_due for flow in changes.flows):
+        base.work.ring({"ended": True})
+
+
+def _tell_ended(base: _Base, changes: Changes) -> None:
+    """Flows were ended by a decision: who watches is told, and the leader withdraws them."""
+    _tell_news(base.news, changes)
+    base.work.ring({"ended": True})
 
 
 def _tell_news(news: Bell, changes: Changes) -> None:

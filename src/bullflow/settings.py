@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = "auto"
 
     max_jobs: int = Field(10_000, ge=1, description="Jobs in one flow.")
+    max_flows: int = Field(1_000, ge=1, description="Flows in one bulk request.")
     max_depth: int = Field(100, ge=1, le=120, description="Levels of one flow.")
     max_data_bytes: int = Field(MIB, ge=1, description="Bytes of one job's data as JSON.")
     max_result_bytes: int = Field(MIB, ge=1, description="Bytes of one job's result as JSON, checked by the worker.")

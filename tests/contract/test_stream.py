@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from bullflow.engine.connection import connect
 from bullflow.engine.keys import bell_stream
-from bullflow.engine.lookup import with_reasons
+from bullflow.engine.lookup import with_details
 from bullflow.engine.stream import Batch, EventStreams
 from bullflow.errors import EngineAway
 from bullflow.flow.facts import BEFORE_ALL, Fact, FactId, FactKind, Json
@@ -237,7 +237,7 @@ async def test_progress_and_the_end_of_a_delay_are_told(bull: Bull, streams: Eve
 async def reasons(bull: Bull, streams: EventStreams) -> list[Fact]:
     at = {JOBS: BEFORE_ALL}
     batch = await streams.read(at, LONG)
-    return await with_reasons(bull.client, bull.prefix, batch.facts)
+    return await with_details(bull.client, bull.prefix, batch.facts)
 
 
 async def test_a_failure_is_told_with_its_stack_and_attempt(bull: Bull, streams: EventStreams) -> None:
@@ -290,7 +290,7 @@ async def test_a_stack_that_is_garbage_is_left_out(bull: Bull) -> None:
     fields: dict[Any, Any] = {"failedReason": "why", "stacktrace": "{", "atm": "x"}
     await bull.client.hset(bull.key(fact.job_id), mapping=fields)
 
-    (told,) = await with_reasons(bull.client, bull.prefix, [(JOBS, fact)])
+    (told,) = await with_details(bull.client, bull.prefix, [(JOBS, fact)])
 
     assert (told.reason, told.stack, told.attempts_made) == ("why", None, None)
 

@@ -15,6 +15,9 @@ from bullflow.flow.states import LogEvent
 from bullflow.flow.tree import Node
 from bullflow.http.rooms import Rooms
 from bullflow.notifier import Notifier
+from bullflow.service.cancel import Cancel
+from bullflow.service.delete import Delete
+from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
 from bullflow.settings import load
 from bullflow.store import log, users
@@ -75,10 +78,17 @@ class Tail:
             settings=load(database_url=self.database.url, data_dir=data_dir, **settings),
             database=self.database,
             submit=Submit(self.database, clock=clock, new_id=clock.new_id, accepted=self.submitter.accepted),
+            cancel=Cancel(self.database, clock=clock, doom=_nothing, decided=lambda _: None),
+            retry=Retry(self.database, clock=clock, finish=_nothing, decided=lambda _: None),
+            delete=Delete(self.database, finish=_nothing),
             notifier=self.notifier,
             user_id=await self.submitter.user(),
             probes={},
         )
+
+
+async def _nothing(_flow_id: str) -> None:
+    """There is no engine below these rooms."""
 
 
 def _entry(flow_id: str, seq: int) -> Entry:

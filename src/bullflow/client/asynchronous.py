@@ -1,7 +1,7 @@
 """The client: REST for what is asked once, the WebSocket for what is followed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,9 +14,13 @@ from bullflow.client.following import Progression, follow
 from bullflow.errors import ServiceAway
 from bullflow.flow.states import FLOW_ENDED
 from bullflow.settings import load
-from bullflow.wire import CreatedFlow, Event, Flow, FlowPage, FlowTree, Job, JobPage, Progress
+from bullflow.wire import CreatedFlow, CreatedFlows, Event, Flow, FlowPage, FlowTree, Job, JobPage, Progress, RetryPlan
 
 Model = TypeVar("Model", bound=BaseModel)
+
+KEEP: Any = object()
+"""Says that a job keeps the data it has; None is data."""
+_JSON = {"Content-Type": "application/json"}
 
 
 class AsyncClient:
@@ -41,13 +45,39 @@ class AsyncClient:
 
     async def create(self, flow: Mapping[str, Any], *, idempotency_key: str | None = None) -> CreatedFlow:
         """Create a flow; when this returns, it is stored. The same key creates the same flow only once."""
-        headers = {"Content-Type": "application/json"}
+        headers = dict(_JSON)
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
         return await self._ask(CreatedFlow, "POST", "/flows", content=as_json(flow), headers=headers)
 
     async def get(self, flow_id: str) -> Flow:
         return await self._read(Flow, Thing("flow", flow_id))
+
+    async def create_many(self, flows: Sequence[Mapping[str, Any]]) -> list[CreatedFlow]:
+        """Create all of these flows, or none."""
+        body = as_json({"flows": list(flows)})
+        return (await self._ask(CreatedFlows, "POST", "/flows/bulk", content=body, headers=_JSON)).flows
+
+    async def cancel(self, flow_id: str) -> Flow:
+        """When this returns, no further job of the flow starts."""
+        return await self._act(Flow, "POST", Thing("flow", flow_id), "/cancel")
+
+    async def retry(self, flow_id: str) -> Flow:
+        """Run again what failed or was cancelled; completed jobs keep their results."""
+        return await self._act(Flow, "POST", Thing("flow", flow_id), "/retry")
+
+    async def retry_plan(self, flow_id: str) -> RetryPlan:
+        """What `retry` would run again, and what it would reuse."""
+        return await self._act(RetryPlan, "POST", Thing("flow", flow_id), "/retry", params={"dryRun": "true"})
+
+    async def retry_job(self, job_id: str, data: Any = KEEP) -> Flow:
+        """Run one job again, with other data if there is some, and every job above it; returns its flow."""
+        body = {} if data is KEEP else {"content": as_json({"data": data}), "headers": _JSON}
+        return await self._act(Flow, "POST", Thing("job", job_id), "/retry", **body)
+
+    async def delete(self, flow_id: str) -> None:
+        """Forget a flow that has ended."""
+        await self._request("DELETE", Thing("flow", flow_id).path(), Thing("flow", flow_id))
 
     async def flows(
         self,
@@ -108,19 +138,26 @@ class AsyncClient:
     ) -> Model:
         return await self._ask(model, "GET", thing.path() + part, thing, params=_given(query or {}))
 
+    async def _act(self, model: type[Model], method: str, thing: Thing, part: str, **request: Any) -> Model:
+        return await self._ask(model, method, thing.path() + part, thing, **request)
+
     async def _ask(
         self, model: type[Model], method: str, path: str, thing: Thing | None = None, **request: Any
     ) -> Model:
+        response = await self._request(method, path, thing, **request)
+        try:
+            return model.model_validate_json(response.content)
+        except ValidationError as error:
+            raise not_ours(response.status_code, self.url) from error
+
+    async def _request(self, method: str, path: str, thing: Thing | None = None, **request: Any) -> httpx.Response:
         try:
             response = await self._http.request(method, path, **request)
         except httpx.TransportError as error:
             raise ServiceAway(self.url, error) from error
         if not response.is_success:
             raise problem(response, thing)
-        try:
-            return model.model_validate_json(response.content)
-        except ValidationError as error:
-            raise not_ours(response.status_code, self.url) from error
+        return response
 
 
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:

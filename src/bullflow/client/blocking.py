@@ -2,12 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from bullflow.client.asynchronous import AsyncClient
-from bullflow.wire import CreatedFlow, Event, Flow, FlowPage, FlowTree, Job, JobPage, Progress
+from bullflow.client.asynchronous import KEEP, AsyncClient
+from bullflow.wire import CreatedFlow, Event, Flow, FlowPage, FlowTree, Job, JobPage, Progress, RetryPlan
 
 Value = TypeVar("Value")
 
@@ -50,6 +50,30 @@ class Client:
 
     def get(self, flow_id: str) -> Flow:
         return self._do(self._async.get(flow_id))
+
+    def create_many(self, flows: Sequence[Mapping[str, Any]]) -> list[CreatedFlow]:
+        """Create all of these flows, or none."""
+        return self._do(self._async.create_many(flows))
+
+    def cancel(self, flow_id: str) -> Flow:
+        """When this returns, no further job of the flow starts."""
+        return self._do(self._async.cancel(flow_id))
+
+    def retry(self, flow_id: str) -> Flow:
+        """Run again what failed or was cancelled; completed jobs keep their results."""
+        return self._do(self._async.retry(flow_id))
+
+    def retry_plan(self, flow_id: str) -> RetryPlan:
+        """What `retry` would run again, and what it would reuse."""
+        return self._do(self._async.retry_plan(flow_id))
+
+    def retry_job(self, job_id: str, data: Any = KEEP) -> Flow:
+        """Run one job again, with other data if there is some, and every job above it; returns its flow."""
+        return self._do(self._async.retry_job(job_id, data))
+
+    def delete(self, flow_id: str) -> None:
+        """Forget a flow that has ended."""
+        self._do(self._async.delete(flow_id))
 
     def flows(
         self,

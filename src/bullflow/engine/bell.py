@@ -23,6 +23,11 @@ MOST_WAITING = 1_000
 PING_AFTER = timedelta(seconds=10)
 
 
+def sealed(origin: str, message: Any) -> bytes:
+    """A message as it is published: whoever has rung does not hear it twice."""
+    return orjson.dumps({"from": origin, "news": message})
+
+
 class Bell:
     """One channel. What is rung here is heard in this process at once, and in all others soon after."""
 
@@ -60,7 +65,7 @@ class Bell:
             with suppress(EngineAway, EngineRefused):
                 async with away(), self._client.pipeline(transaction=False) as pipe:
                     for message in messages:
-                        pipe.publish(self._channel, orjson.dumps({"from": self._origin, "news": message}))
+                        pipe.publish(self._channel, sealed(self._origin, message))
                     await pipe.execute()
 
     async def _listen(self) -> None:

@@ -51,7 +51,8 @@ def seal(branch: Branch, keep_seconds: int) -> dict[str, Any]:
 
 def _children(branch: Branch) -> dict[str, Any]:
     names: defaultdict[str, list[str]] = defaultdict(list)
-    for child in (*(below.job for below in branch.children), *branch.ended):
+    known = (*(below.job for below in branch.children), *branch.ended, *branch.kept)
+    for child in sorted(known, key=lambda child: child.position):
         names[child.name].append(child.job_id)
     return {"children": dict(names)} if names else {}
 

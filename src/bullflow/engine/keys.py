@@ -38,3 +38,13 @@ def news_channel(prefix: str) -> str:
 def work_channel(prefix: str) -> str:
     """Where an api process tells the dispatcher that there is a flow to dispatch."""
     return f"bullflow:{prefix}:work"
+
+
+def aborts_channel(prefix: str) -> str:
+    """Where workers are told which running jobs to abort."""
+    return f"bullflow:{prefix}:aborts"
+
+
+def withdrawn_key(prefix: str, root_job_id: str) -> str:
+    """Stands while a flow's run has been taken back, so that who read the store before that does not dispatch it."""
+    return f"bullflow:{prefix}:withdrawn:{root_job_id}"

@@ -1,7 +1,8 @@
 """Asks the engine about single jobs: what an event does not say.
 
-A failed attempt's event has no stack, and one that is to be tried again has not even a message.
-BullMQ keeps both in the job's hash; one pipeline fetches them for a whole batch of facts.
+A failed attempt's event has no stack, one that is to be tried again has not even a message, and none
+says which worker took a job. BullMQ keeps all of it in the job's hash; one pipeline fetches it for a
+whole batch of facts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,20 +17,35 @@ from bullflow.engine.keys import queue_key
 from bullflow.flow.facts import Fact, FactKind
 
 _FIELDS = ("failedReason", "stacktrace", "atm")
+LONGEST_WORKER = 200
 
 
-async def with_reasons(client: Redis, prefix: str, facts: Sequence[tuple[str, Fact]]) -> list[Fact]:
-    """The facts, those about failed attempts with what the engine knows of them."""
+async def with_details(client: Redis, prefix: str, facts: Sequence[tuple[str, Fact]]) -> list[Fact]:
+    """The facts; those about failed attempts with their reasons, those about jobs that began with their workers."""
     wanting = _wanting(facts)
-    if not wanting:
+    begun = {fact.job_id: queue for queue, fact in facts if fact.kind is FactKind.ACTIVE}
+    if not wanting and not begun:
         return [fact for _, fact in facts]
     asked = {fact.job_id: queue for queue, fact in facts if fact in wanting}
     async with away(), client.pipeline(transaction=False) as pipe:
         for job_id, queue in asked.items():
             pipe.hmget(queue_key(prefix, queue, job_id), *_FIELDS)
-        answers = await pipe.execute()
+        keys = [queue_key(prefix, queue, job_id) for job_id, queue in begun.items()]
+        pipe.eval(_WORKERS, len(keys), *keys)
+        *answers, workers = await pipe.execute()
     known = {job_id: _failure(answer) for job_id, answer in zip(asked, answers, strict=True)}
-    return [_completed(fact, known) if fact in wanting else fact for _, fact in facts]
+    taken = dict(zip(begun, workers, strict=True))
+    return [_detailed(fact, known if fact in wanting else {}, taken) for _, fact in facts]
+
+
+# One command for all of them: most jobs begin without failing, and each command costs more than its answer.
+_WORKERS = """
+local workers = {}
+for place, key in ipairs(KEYS) do
+  workers[place] = redis.call("HGET", key, "pb") or ""
+end
+return workers
+"""
 
 
 def _wanting(facts: Sequence[tuple[str, Fact]]) -> set[Fact]:
@@ -74,8 +90,12 @@ def _failure(answer: Sequence[Any]) -> _Failure:
     )
 
 
-def _completed(fact: Fact, known: Mapping[str, _Failure]) -> Fact:
-    failure = known[fact.job_id]
+def _detailed(fact: Fact, known: Mapping[str, _Failure], taken: Mapping[str, str]) -> Fact:
+    if fact.kind is FactKind.ACTIVE:
+        return replace(fact, worker=taken[fact.job_id][:LONGEST_WORKER] or None)
+    failure = known.get(fact.job_id)
+    if failure is None:
+        return fact
     return replace(
         fact,
         reason=fact.reason if fact.reason is not None else failure.reason,

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from bullflow.clock import milliseconds
 from bullflow.engine.connection import asked, away
-from bullflow.engine.keys import OURS, bell_stream, queue_key
+from bullflow.engine.keys import OURS, bell_stream, job_of, queue_key
 from bullflow.flow.facts import Fact, FactId, FactKind, Json
 
 LAST_INSTANT = 253_402_300_799_999
@@ -121,10 +121,19 @@ def _fact(key: FactId, fields: Mapping[str, str]) -> Fact | None:
         job_id=fields["jobId"],
         result=_json(fields.get("returnvalue")),
         reason=fields.get("failedReason"),
+        child=_child(fields.get("failedReason", "")),
         progress=_json(fields.get("data")),
         until=_instant(fields.get("delay")),
         after_attempt=fields.get("prev") == "active",
     )
+
+
+def _child(reason: str) -> str | None:
+    """The BullMQ id in BullMQ's own reason for a parent's failure: `child bull:queue:id failed`."""
+    if not (reason.startswith("child ") and reason.endswith(" failed")):
+        return None
+    job_id = job_of(reason.removeprefix("child ").removesuffix(" failed"))
+    return job_id if OURS.fullmatch(job_id) else None
 
 
 def _json(text: str | None) -> Json | None:

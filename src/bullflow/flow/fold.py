@@ -183,4 +183,3 @@ def _data(event: LogEvent, job: JobState, fact: Fact) -> Mapping[str, Any]:
     if job.status is JobStatus.DELAYED and fact.until is not None:
         data["until"] = fact.until
     return data
-

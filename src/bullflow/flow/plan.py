@@ -6,12 +6,13 @@ completed children, and reasons of failed ones that the parent is to run in spit
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bullflow.flow.facts import Json
 from bullflow.flow.states import ENDED, JobStatus
+from bullflow.flow.tree import Policy, policy_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,21 +29,55 @@ class StoredJob:
     opts: Mapping[str, Any]
     status: JobStatus
     created_at: int
+    position: int = 0
     result: Json | None = None
     error: Mapping[str, Any] | None = None
+
+    @property
+    def run(self) -> int:
+        """How often it has been dispatched, this time included."""
+        return int(self.job_id.rpartition("-")[2])
+
+    @property
+    def policy(self) -> Policy:
+        return policy_of(self.opts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """A job to add, the children to add below it, and those that have ended before."""
+    """A job to add, the children to add below it, those that have ended before, and those that run on from before."""
 
     job: StoredJob
     children: tuple["Branch", ...]
     ended: tuple[StoredJob, ...]
+    kept: tuple[StoredJob, ...] = ()
 
     @property
     def size(self) -> int:
         return 1 + sum(child.size for child in self.children)
+
+    @property
+    def blocker(self) -> StoredJob | None:
+        """A child that has ended in a way that lets its parent only fail."""
+        return next((child for child in self.ended if _blocks(child)), None)
+
+    def jobs(self) -> Iterator[StoredJob]:
+        """The jobs to add, parents before their children."""
+        yield self.job
+        for child in self.children:
+            yield from child.jobs()
+
+    def without(self, kept: Container[str]) -> "Branch":
+        """The same branch, in which jobs with these BullMQ ids stay as they are, with all that is below them."""
+        return replace(
+            self,
+            children=tuple(child.without(kept) for child in self.children if child.job.job_id not in kept),
+            kept=tuple(child.job for child in self.children if child.job.job_id in kept),
+        )
+
+
+def _blocks(child: StoredJob) -> bool:
+    return child.status is not JobStatus.COMPLETED and child.policy in (Policy.FAIL, Policy.WAIT)
 
 
 def unfinished(jobs: Iterable[StoredJob]) -> Branch | None:

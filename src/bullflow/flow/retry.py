@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from bullflow.errors import Conflict
 from bullflow.flow.facts import BEFORE_ALL
 from bullflow.flow.record import Changes, FlowRecord, FlowState, JobState
 from bullflow.flow.states import ENDED, JobStatus, LogEvent, first_status
-from bullflow.flow.tree import run_id
+from bullflow.flow.tree import Policy, run_id
 
 TO_RETRY = frozenset({JobStatus.FAILED, JobStatus.CANCELLED})
 
@@ -14,20 +15,34 @@ TO_RETRY = frozenset({JobStatus.FAILED, JobStatus.CANCELLED})
 def of_flow(unfinished: Sequence[JobState]) -> list[JobState]:
     """The jobs that a retry of the flow runs again, of those that have not completed.
 
-    What lies below a completed job is not needed: the job keeps its result, whatever its children did.
+    From the root down, along what has failed. A job that failed below one that completed, or goes on, is not
+    needed: its parent has come to terms with the failure and keeps its result.
     """
-    known = {job.id for job in unfinished}
-    needed: set[str] = set()
-    # Parents come before their children.
+    doomed = {job.parent_id for job in unfinished if job.status in TO_RETRY and _fails_parent(job)}
+    again: set[str] = set()
     for job in sorted(unfinished, key=lambda job: job.depth):
-        if job.is_root or (job.parent_id in known and job.parent_id in needed):
-            needed.add(job.id)
-    return [job for job in unfinished if job.id in needed and job.status in TO_RETRY]
+        # One whose child has failed is about to fail itself, when a worker takes it.
+        if (job.is_root or job.parent_id in again) and (job.status in TO_RETRY or job.id in doomed):
+            again.add(job.id)
+    return [job for job in unfinished if job.id in again]
 
 
-def of_job(job: JobState, above: Iterable[JobState]) -> list[JobState]:
-    """The jobs that a retry of one job runs again: itself and every job above it that has ended."""
-    return [*(parent for parent in above if parent.status in ENDED), job]
+def of_job(line: Sequence[JobState]) -> list[JobState]:
+    """The jobs that a retry of the last of `line` runs again: itself and all above it, of which the root comes first.
+
+    Raises Conflict when it cannot be retried, or one above it runs on in spite of its failure.
+    """
+    job = line[-1]
+    if job.status not in TO_RETRY:
+        raise Conflict(f"The job is {job.status}; only a job that has failed or was cancelled can be retried.")
+    for below, parent in zip(line[:0:-1], line[-2::-1], strict=True):
+        if parent.status not in ENDED and not _fails_parent(below):
+            raise Conflict(f'The job "{parent.name}" above it is {parent.status} and goes on without it.')
+    return list(line)
+
+
+def _fails_parent(job: JobState) -> bool:
+    return job.policy in (Policy.FAIL, Policy.WAIT)
 
 
 def reopen(

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from bullflow import wire
-from bullflow.http import events, flows, health, live, problems
+from bullflow.http import control, creating, events, flows, health, live, problems
 from bullflow.http.origins import OwnOrigins
 from bullflow.http.rooms import Rooms
 
@@ -30,7 +30,12 @@ class App(FastAPI):
                 title=self.title, version=self.version, description=self.description, routes=self.routes
             )
             _, extra = models_json_schema(
-                [(wire.FlowIn, "validation"), (wire.Problem, "serialization")],
+                [
+                    (wire.FlowIn, "validation"),
+                    (wire.FlowsIn, "validation"),
+                    (wire.RetryIn, "validation"),
+                    (wire.Problem, "serialization"),
+                ],
                 ref_template="#/components/schemas/{model}",
             )
             schema.setdefault("components", {}).setdefault("schemas", {}).update(extra["$defs"])
@@ -44,7 +49,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     app = App(title="bullflow", version=version("bullflow"), description=_ABOUT, redoc_url=None)
     app.state.rooms = rooms
     app.state.stopping = asyncio.Event()  # set by the server; what would stay open ends then
-    for router in (flows.router, events.router, health.router, live.router):
+    for router in (creating.router, flows.router, control.router, events.router, health.router, live.router):
         app.include_router(router)
     problems.install(app)
     settings = rooms.settings

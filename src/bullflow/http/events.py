@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from bullflow import wire
 from bullflow.errors import Away, Fault, Invalid
-from bullflow.http.flows import FlowId
+from bullflow.http.ids import FlowId
 from bullflow.http.outbox import GivenUp, Outbox
 from bullflow.http.paging import LARGEST_PLACE, Cursor, Limit, after_number
 from bullflow.http.problems import responses

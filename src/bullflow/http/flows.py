@@ -1,105 +1,27 @@
-"""The routes of flows and their jobs."""
+"""The routes that read flows and their jobs."""
 
-from hashlib import sha256
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import AfterValidator
+from fastapi import APIRouter, Query, Response
 
 from bullflow import wire
 from bullflow.clock import instant
 from bullflow.errors import Fault, Invalid
 from bullflow.flow.states import FlowStatus, JobStatus
-from bullflow.http import ids
-from bullflow.http.bodies import read_body
-from bullflow.http.examples import FLOW
-from bullflow.http.paging import Cursor, Limit, after_id, after_number
+from bullflow.http.ids import FlowId, JobId
+from bullflow.http.paging import NO_NUL, Cursor, Limit, after_id, after_number, jobs_list
 from bullflow.http.problems import responses
-from bullflow.http.rooms import InRooms, Rooms
-from bullflow.http.shapes import answer, checked_shape, flow_shape, job_shape, new_flow_shape, tree_shape
+from bullflow.http.rooms import InRooms
+from bullflow.http.shapes import answer, flow_shape, job_shape, tree_shape
 from bullflow.http.waiting import ended_flow
 from bullflow.store import cursors, views
-from bullflow.store.flows import NewFlow
-from bullflow.store.keys import Key
 from bullflow.store.views import FlowFilter
 
-SHOWN_JOBS = 500
 LARGEST_TREE = 5_000
-NO_NUL = r"^[^\x00]*$"  # Postgres has no such texts and would take it for a fault of ours
 
 router = APIRouter(tags=["flows"])
 
-FlowId = Annotated[
-    str,
-    Path(description="A flow's id.", examples=["019ab3c1-7d7a-7000-8000-000000000000"]),
-    AfterValidator(ids.flow_id),
-]
-JobId = Annotated[str, Path(description="A job's `id` (not its `jobId`)."), AfterValidator(ids.job_id)]
 Moment = Annotated[str | None, Query(description="ISO 8601; without a time zone it is UTC.")]
-
-
-@router.post(
-    "/flows",
-    status_code=201,
-    response_model=wire.CreatedFlow,
-    responses={
-        200: {
-            "model": wire.CreatedFlow | wire.CheckedFlow,
-            "description": "The flow that the same key has made before; or, of a dry run, what the flow would be.",
-        },
-        **responses(400, 403, 409, 413, 415, 422),
-    },
-    summary="Create a flow",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/FlowIn"}, "example": FLOW}},
-        }
-    },
-)
-async def create(
-    request: Request,
-    rooms: InRooms,
-    dry_run: Annotated[bool, Query(alias="dryRun", description="Only check the flow; nothing is stored.")] = False,
-    idempotency_key: Annotated[
-        str | None,
-        Header(min_length=1, max_length=255, pattern=NO_NUL, description="The same key gives the same flow, once."),
-    ] = None,
-) -> Response:
-    """Store a tree of jobs and run it. The answer is given when the flow is durable."""
-    settings = rooms.settings
-    limits = wire.Limits(jobs=settings.max_jobs, depth=settings.max_depth, data_bytes=settings.max_data_bytes)
-    body = await read_body(request, settings.max_body_bytes)
-    asked = wire.read_flow(wire.read_json(body), limits)
-    if dry_run:
-        return answer(checked_shape(asked.root))
-    if idempotency_key is None:
-        (flow,) = await rooms.submit(rooms.user_id, [asked])
-        return _created(flow)
-    key = Key(key=idempotency_key, fingerprint=sha256(body).hexdigest())
-    made = await rooms.submit.once(rooms.user_id, asked, key)
-    return await _repeated(rooms, made) if isinstance(made, str) else _created(made)
-
-
-def _created(flow: NewFlow) -> Response:
-    shape = new_flow_shape(flow, SHOWN_JOBS)
-    more = len(flow.jobs) > SHOWN_JOBS
-    shape["jobsNext"] = _jobs_next(flow.id) if more else None
-    return answer(shape, 201, {"Location": f"/flows/{flow.id}"})
-
-
-async def _repeated(rooms: Rooms, flow_id: str) -> Response:
-    """The flow that an earlier request with the same key has made, as it is now."""
-    async with rooms.database.read() as snapshot:
-        flow = await views.flow(snapshot, rooms.user_id, flow_id)
-        jobs = await views.jobs(snapshot, flow_id, after=-1, limit=SHOWN_JOBS + 1)
-    following = _jobs_next(flow_id) if len(jobs) > SHOWN_JOBS else None
-    shape = {**flow_shape(flow), "jobs": [job_shape(job) for job in jobs[:SHOWN_JOBS]], "jobsNext": following}
-    return answer(shape, 200, {"Location": f"/flows/{flow_id}"})
-
-
-def _jobs_next(flow_id: str) -> str:
-    return cursors.encode(_jobs_list(flow_id, None), str(SHOWN_JOBS - 1))
 
 
 @router.get("/flows", response_model=wire.FlowPage, responses=responses(422), summary="List flows, newest first")
@@ -152,7 +74,7 @@ async def list_jobs(
     cursor: Cursor = None,
 ) -> Response:
     """In tree order: a parent before its children, children in the order of the request."""
-    listing = _jobs_list(flow_id, status)
+    listing = jobs_list(flow_id, status)
     after = after_number(listing, cursor, -1)
     async with rooms.database.read() as snapshot:
         await views.flow(snapshot, rooms.user_id, flow_id)
@@ -187,10 +109,6 @@ async def get_job(job_id: JobId, rooms: InRooms) -> Response:
     """A job with its data, its state, and what it returned or why it failed."""
     async with rooms.database.read() as snapshot:
         return answer(job_shape(await views.job(snapshot, rooms.user_id, job_id)))
-
-
-def _jobs_list(flow_id: str, status: JobStatus | None) -> str:
-    return f"jobs:{flow_id}:{status or ''}"
 
 
 def _instant(name: str, text: str | None) -> int | None:

@@ -1,6 +1,10 @@
 """Ids as clients write them. What cannot be one of ours names nothing, and the store is not asked."""
 
 import re
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import AfterValidator
 
 from bullflow.errors import NotFound
 
@@ -27,3 +31,11 @@ def _possible(kind: str, text: str) -> str:
     if not is_possible(text):
         raise NotFound(kind, text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
     return text
+
+
+FlowId = Annotated[
+    str,
+    Path(description="A flow's id.", examples=["019ab3c1-7d7a-7000-8000-000000000000"]),
+    AfterValidator(flow_id),
+]
+JobId = Annotated[str, Path(description="A job's `id` (not its `jobId`)."), AfterValidator(job_id)]

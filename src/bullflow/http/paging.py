@@ -5,10 +5,12 @@ from typing import Annotated
 from fastapi import Query
 
 from bullflow.errors import Fault, Invalid
+from bullflow.flow.states import JobStatus
 from bullflow.http.ids import is_possible
 from bullflow.store import cursors
 
 LARGEST_PLACE = 2**31 - 1
+NO_NUL = r"^[^\x00]*$"  # Postgres has no such texts and would take it for a fault of ours
 
 Limit = Annotated[int, Query(ge=1, le=500, description="Items on a page.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before.")]
@@ -32,6 +34,11 @@ def after_id(listing: str, cursor: str | None) -> str | None:
     if not is_possible(place):
         raise _made_up()
     return place
+
+
+def jobs_list(flow_id: str, status: JobStatus | None) -> str:
+    """What a list of a flow's jobs is called in its cursors."""
+    return f"jobs:{flow_id}:{status or ''}"
 
 
 def _made_up() -> Invalid:

@@ -8,6 +8,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from bullflow.notifier import Notifier
+from bullflow.service.cancel import Cancel
+from bullflow.service.delete import Delete
+from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
 from bullflow.settings import Settings
 from bullflow.store.database import Database
@@ -22,6 +25,9 @@ class Rooms:
     settings: Settings
     database: Database
     submit: Submit
+    cancel: Cancel
+    retry: Retry
+    delete: Delete
     notifier: Notifier
     user_id: str
     probes: dict[str, Probe]

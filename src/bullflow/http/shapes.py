@@ -9,10 +9,12 @@ from fastapi import Response
 from bullflow.clock import iso, iso_or_none
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import Node
+from bullflow.service.retry import Plan
 from bullflow.store.flows import NewFlow
 from bullflow.store.views import FlowView, JobView
 
 JSON = "application/json"
+SHOWN_IN_PLAN = 500
 
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -58,6 +60,7 @@ def job_shape(job: JobView) -> dict[str, Any]:
         "error": _raw(job.error),
         "progress": _raw(job.progress),
         "attemptsMade": job.attempts_made,
+        "worker": job.worker,
         "createdAt": iso(job.created_at),
         "updatedAt": iso(job.updated_at),
         "startedAt": iso_or_none(job.started_at),
@@ -87,6 +90,17 @@ def checked_shape(root: Node) -> dict[str, Any]:
         queues.add(node.queue_name)
         stack.extend((child, level + 1) for child in node.children)
     return {"jobs": jobs, "depth": depth, "queues": sorted(queues)}
+
+
+def plan_shape(plan: Plan) -> dict[str, Any]:
+    """What a retry would do, the first jobs of each kind by name."""
+    again = [{"id": job.id, "name": job.name, "status": job.status.value} for job in plan.again[:SHOWN_IN_PLAN]]
+    reused = [{"id": key, "name": name, "status": "completed"} for key, name in plan.reused.items()]
+    return {
+        "flowId": plan.flow_id,
+        "again": {"count": len(plan.again), "jobs": again},
+        "reused": {"count": len(reused), "jobs": reused[:SHOWN_IN_PLAN]},
+    }
 
 
 def new_flow_shape(flow: NewFlow, shown: int) -> dict[str, Any]:
@@ -132,6 +146,7 @@ def _new_jobs(flow: NewFlow, shown: int, at: str) -> list[dict[str, Any]]:
             "error": None,
             "progress": None,
             "attemptsMade": 0,
+            "worker": None,
             "createdAt": at,
             "updatedAt": at,
             "startedAt": None,

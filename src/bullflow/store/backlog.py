@@ -63,6 +63,7 @@ _STORED_JOB = (
     FlowJob.opts,
     FlowJob.status,
     FlowJob.created_at,
+    FlowJob.position,
     FlowJob.result,
     FlowJob.error,
 )
@@ -80,6 +81,7 @@ def _stored_job(row: Any) -> StoredJob:
         opts=orjson.loads(row.opts),
         status=JobStatus(row.status),
         created_at=row.created_at,
+        position=row.position,
         result=None if row.result is None else Json(row.result),
         error=mapping(row.error),
     )
@@ -92,6 +94,7 @@ class EndedJob:
     id: str
     job_id: str
     queue_name: str
+    is_root: bool
     is_parent: bool
 
 
@@ -110,11 +113,20 @@ async def jobs_to_withdraw(connection: Transaction, flow_id: str) -> list[EndedJ
     child = aliased(FlowJob)
     is_parent = select(child.id).where(child.parent_id == FlowJob.id).exists()
     rows = await connection.execute(
-        select(FlowJob.id, FlowJob.job_id, FlowJob.queue_name, is_parent.label("is_parent"))
+        select(FlowJob.id, FlowJob.job_id, FlowJob.queue_name, FlowJob.depth, is_parent.label("is_parent"))
         .where(FlowJob.flow_id == flow_id, FlowJob.status.in_(_WITHDRAWN))
         .order_by(FlowJob.position)
     )
-    return [EndedJob(id=row.id, job_id=row.job_id, queue_name=row.queue_name, is_parent=row.is_parent) for row in rows]
+    return [
+        EndedJob(
+            id=row.id,
+            job_id=row.job_id,
+            queue_name=row.queue_name,
+            is_root=row.depth == 0,
+            is_parent=bool(row.is_parent),
+        )
+        for row in rows
+    ]
 
 
 _WITHDRAWN = [JobStatus.CANCELLED.value, JobStatus.FAILED.value]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert
 
 from bullflow.flow.states import FlowStatus, JobStatus
@@ -83,3 +84,8 @@ def _job_row(flow: NewFlow, job: NewJob) -> dict[str, Any]:
         "created_at": flow.created_at,
         "updated_at": flow.created_at,
     }
+
+
+async def delete(connection: Transaction, flow_id: str) -> None:
+    """Forget a flow: its jobs, its log, its tags and its key go with it."""
+    await connection.execute(sql_delete(Flow).where(Flow.id == flow_id))

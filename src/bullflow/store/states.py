@@ -42,12 +42,14 @@ async def load_for_fold(
     return [_job_state(row) for row in rows if row.flow_id in locked], found
 
 
-async def lock(connection: Transaction, user_id: str | None, flow_id: str) -> FlowState:
+async def flow(connection: Transaction, user_id: str | None, flow_id: str, *, lock: bool = True) -> FlowState:
     """One flow of this user (None: of anybody), locked until the transaction ends; raises NotFound."""
     query = select(*_FLOW_STATE).where(Flow.id == flow_id)
     if user_id is not None:
         query = query.where(Flow.user_id == user_id)
-    row = (await connection.execute(query.with_for_update(of=Flow))).one_or_none()
+    if lock:
+        query = query.with_for_update(of=Flow)
+    row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFound("flow", flow_id)
     return _flow_state(row)
@@ -65,9 +67,7 @@ async def unfinished_jobs(connection: Transaction, flow_id: str) -> list[JobStat
 
 async def _jobs_in(connection: Transaction, flow_id: str, statuses: Sequence[str]) -> list[JobState]:
     rows = await connection.execute(
-        select(*_JOB_STATE)
-        .where(FlowJob.flow_id == flow_id, FlowJob.status.in_(statuses))
-        .order_by(FlowJob.position)
+        select(*_JOB_STATE).where(FlowJob.flow_id == flow_id, FlowJob.status.in_(statuses)).order_by(FlowJob.position)
     )
     return [_job_state(row) for row in rows]
 
@@ -75,7 +75,9 @@ async def _jobs_in(connection: Transaction, flow_id: str, statuses: Sequence[str
 async def job_with_those_above(connection: Transaction, flow_id: str, job_id: str) -> list[JobState]:
     """A job of a flow and every job above it, the root first; raises NotFound."""
     line = (
-        select(FlowJob.id, FlowJob.parent_id).where(FlowJob.id == job_id, FlowJob.flow_id == flow_id).cte(recursive=True)
+        select(FlowJob.id, FlowJob.parent_id)
+        .where(FlowJob.id == job_id, FlowJob.flow_id == flow_id)
+        .cte(recursive=True)
     )
     line = line.union_all(select(FlowJob.id, FlowJob.parent_id).join(line, FlowJob.id == line.c.parent_id))
     rows = await connection.execute(

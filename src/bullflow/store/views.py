@@ -54,6 +54,7 @@ class JobView:
     error: str | None
     progress: str | None
     attempts_made: int
+    worker: str | None
     created_at: int
     updated_at: int
     started_at: int | None

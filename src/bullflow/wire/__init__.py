@@ -1,10 +1,12 @@
 """The JSON shapes of REST and WebSocket, shared by the service and its clients."""
 
-from bullflow.wire.asked import FlowIn, JobIn, JobOptions
-from bullflow.wire.reading import MAX_FAULTS, Limits, read_flow, read_json
+from bullflow.wire.asked import FlowIn, FlowsIn, JobIn, JobOptions, RetryIn
+from bullflow.wire.reading import MAX_FAULTS, Limits, read_flow, read_flows, read_json, read_retry
 from bullflow.wire.shown import (
     CheckedFlow,
+    CheckedFlows,
     CreatedFlow,
+    CreatedFlows,
     Event,
     EventPage,
     Flow,
@@ -15,22 +17,28 @@ from bullflow.wire.shown import (
     JobError,
     JobNode,
     JobPage,
+    PlannedJob,
+    PlannedJobs,
     Problem,
     ProblemFault,
     Progress,
     Readiness,
+    RetryPlan,
 )
 
 __all__ = [
     "MAX_FAULTS",
     "CheckedFlow",
+    "CheckedFlows",
     "CreatedFlow",
+    "CreatedFlows",
     "Event",
     "EventPage",
     "Flow",
     "FlowIn",
     "FlowPage",
     "FlowTree",
+    "FlowsIn",
     "Health",
     "Job",
     "JobError",
@@ -39,10 +47,16 @@ __all__ = [
     "JobOptions",
     "JobPage",
     "Limits",
+    "PlannedJob",
+    "PlannedJobs",
     "Problem",
     "ProblemFault",
     "Progress",
     "Readiness",
+    "RetryIn",
+    "RetryPlan",
     "read_flow",
+    "read_flows",
     "read_json",
+    "read_retry",
 ]

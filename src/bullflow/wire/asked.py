@@ -83,6 +83,18 @@ class FlowIn(JobIn, _FlowFields):
     """A flow: BullMQ's own flow shape, with the flow's options beside the root's keys."""
 
 
+class FlowsIn(_In):
+    """Many flows, of which all are created or none."""
+
+    flows: Annotated[list[FlowIn], Field(min_length=1)]
+
+
+class RetryIn(_In):
+    """What a job is given in its next run."""
+
+    data: Any = Field(description="Any JSON, instead of the data that it had.")
+
+
 class ShallowJob(_JobFields):
     children: list[Any] = []
 

@@ -33,10 +33,13 @@ def read_json(body: bytes | str) -> Any:
         raise Malformed(f"not JSON: {error}") from None
 
 
-def read_flow(body: Any, limits: Limits) -> FlowRequest:
-    """The flow that a parsed body asks for; raises Invalid with every fault of the whole tree."""
+def read_flow(body: Any, limits: Limits, *, at: str = "") -> FlowRequest:
+    """The flow that a parsed body asks for; raises Invalid with every fault of the whole tree.
+
+    `at` is the pointer to the flow in the body that it came in.
+    """
     reading = _Reading(limits)
-    root = reading.node(body, _Place("", 0), ShallowFlow)
+    root = reading.node(body, _Place(at, 0), ShallowFlow)
     if reading.faults or root is None:
         raise Invalid(reading.faults)
     return FlowRequest(
@@ -45,6 +48,45 @@ def read_flow(body: Any, limits: Limits) -> FlowRequest:
         deadline=body.get("deadline"),
         tags=tuple(dict.fromkeys(body.get("tags", ()))),
     )
+
+
+def read_flows(body: Any, limits: Limits, *, most: int) -> list[FlowRequest]:
+    """The flows of a bulk request, at most `most`; raises Invalid with the faults of all of them."""
+    flows = body.get("flows") if isinstance(body, dict) else None
+    if not isinstance(flows, list) or not flows:
+        raise Invalid([Fault("/flows", "must be a list of at least one flow")])
+    if len(flows) > most:
+        raise Invalid([Fault("/flows", f"has {len(flows)} flows; one request may have {most}")])
+    faults = [Fault(f"/{_step(key)}", "is not known here") for key in body if key != "flows"]
+    asked: list[FlowRequest] = []
+    for index, flow in enumerate(flows):
+        try:
+            asked.append(read_flow(flow, limits, at=f"/flows/{index}"))
+        except Invalid as error:
+            faults += error.faults
+    if faults:
+        raise Invalid(_first(faults))
+    return asked
+
+
+def read_retry(body: Any, data_bytes: int) -> Json | None:
+    """The new data of a job that is retried, None when there is none; raises Invalid."""
+    if not isinstance(body, dict):
+        raise Invalid([Fault("", "must be an object")])
+    faults = [Fault(f"/{_step(key)}", "is not known here") for key in body if key != "data"]
+    if faults:
+        raise Invalid(_first(faults))
+    if "data" not in body:
+        return None
+    text = orjson.dumps(body["data"]).decode()
+    if len(text.encode()) > data_bytes:
+        raise Invalid([Fault("/data", f"is {len(text.encode())} bytes; a job's data may have {data_bytes}")])
+    return Json(text)
+
+
+def _first(faults: list[Fault]) -> list[Fault]:
+    sealed = [Fault("", f"only the first {MAX_FAULTS} faults are shown")]
+    return faults if len(faults) <= MAX_FAULTS else faults[:MAX_FAULTS] + sealed
 
 
 @dataclass(frozen=True, slots=True)

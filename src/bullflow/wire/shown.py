@@ -30,9 +30,13 @@ class Problem(_Out):
 
 
 class JobError(_Out):
+    """Why a job, or a flow as a whole, failed or was cancelled."""
+
     message: str
     stack: str | None = None
     attempt: int | None = None
+    child_id: str | None = Field(None, description="The child because of which it failed.")
+    origin_id: str | None = Field(None, description="The job further down that failed first.")
 
 
 class Job(_Out):
@@ -51,6 +55,7 @@ class Job(_Out):
     error: JobError | None = None
     progress: Any = None
     attempts_made: int
+    worker: str | None = Field(None, description="Who has taken it last, as far as the worker has said.")
     created_at: str
     updated_at: str
     started_at: str | None = None
@@ -98,6 +103,33 @@ class CheckedFlow(_Out):
     jobs: int
     depth: int
     queues: list[str]
+
+
+class CreatedFlows(_Out):
+    flows: list[CreatedFlow]
+
+
+class CheckedFlows(_Out):
+    flows: list[CheckedFlow]
+
+
+class PlannedJob(_Out):
+    id: str
+    name: str
+    status: JobStatus
+
+
+class PlannedJobs(_Out):
+    count: int
+    jobs: list[PlannedJob] = Field(description="The first of them.")
+
+
+class RetryPlan(_Out):
+    """What a retry would do."""
+
+    flow_id: str
+    again: PlannedJobs = Field(description="Jobs that run again, as they are now.")
+    reused: PlannedJobs = Field(description="Completed jobs whose results those get.")
 
 
 class FlowTree(Flow):

@@ -1,0 +1,107 @@
+"""Takes jobs back that the store has ended: none of them starts any more, and what can be removed is removed.
+
+First every job is doomed, in one step of the engine: BullMQ's field `defa` makes any worker, ours and
+Node's alike, fail the job without running its handler. From then on nothing of the flow begins, also
+not the next attempt of a job that is running now, nor one whose worker dies. Then jobs are removed,
+parents first, so that no parent wakes because its last child has gone; a job that runs cannot be
+removed and ends alone. Those that run are told by the bell to stop.
+
+A mark for the flow's run keeps out whoever has read the flow before and is about to dispatch it.
+All of it can be done again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum
+
+from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
+from redis.asyncio import Redis
+
+from bullflow.engine.bell import sealed
+from bullflow.engine.connection import away
+from bullflow.engine.keys import aborts_channel, queue_key, withdrawn_key
+
+MARKED_FOR = timedelta(hours=1)
+KEYS_A_SCRIPT = 1_000
+JOBS_A_ROUND = 1_000
+REASON = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """A job to take back."""
+
+    job_id: str
+    queue_name: str
+    is_root: bool
+    is_parent: bool
+
+
+class Remover:
+    """Takes jobs out of the engine; raises EngineAway, and then some of them may be out."""
+
+    def __init__(self, client: Redis, prefix: str, *, origin: str) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._origin = origin
+
+    async def doom(self, jobs: Sequence[Withdrawn]) -> list[Withdrawn]:
+        """See to it that none of these starts any more; returns those that wait in a queue or for children."""
+        keys = [queue_key(self._prefix, job.queue_name, job.job_id) for job in jobs]
+        async with away(), self._client.pipeline(transaction=False) as pipe:
+            for job in jobs:
+                if job.is_root:
+                    pipe.set(withdrawn_key(self._prefix, job.job_id), 1, ex=round(MARKED_FOR.total_seconds()))
+            marks = len(pipe)
+            for start in range(0, len(keys), KEYS_A_SCRIPT):
+                some = keys[start : start + KEYS_A_SCRIPT]
+                pipe.eval(_DOOM, len(some), *some, REASON)
+            states = [state for answer in (await pipe.execute())[marks:] for state in answer]
+        await self._tell([job.job_id for job, state in zip(jobs, states, strict=True) if state == _State.RUNS])
+        return [job for job, state in zip(jobs, states, strict=True) if state == _State.WAITS]
+
+    async def _tell(self, running: Sequence[str]) -> None:
+        if running:
+            async with away():
+                await self._client.publish(aborts_channel(self._prefix), sealed(self._origin, {"jobs": list(running)}))
+
+    async def remove(self, doomed: Sequence[Withdrawn]) -> None:
+        """Remove what waits."""
+        # BullMQ looks for a job in a list from its newest end, where a flow's last jobs lie.
+        ordered = [job for job in doomed if job.is_parent] + [job for job in reversed(doomed) if not job.is_parent]
+        async with away():
+            sha = await self._client.script_load(loadScript(SCRIPT_DEFINITIONS["removeJob"])) if ordered else ""
+            for start in range(0, len(ordered), JOBS_A_ROUND):
+                async with self._client.pipeline(transaction=False) as pipe:
+                    for job in ordered[start : start + JOBS_A_ROUND]:
+                        keys, arguments = self._removal(job)
+                        pipe.evalsha(sha, len(keys), *keys, *arguments)
+                    await pipe.execute()
+
+    def _removal(self, job: Withdrawn) -> tuple[list[str], list[str]]:
+        keys = [queue_key(self._prefix, job.queue_name, part) for part in (job.job_id, "repeat")]
+        return keys, [job.job_id, "0", queue_key(self._prefix, job.queue_name, "")]
+
+
+class _State(IntEnum):
+    GONE = 0
+    WAITS = 1
+    RUNS = 2
+    HAS_ENDED = 3
+
+
+_DOOM = """
+local states = {}
+for place, key in ipairs(KEYS) do
+  if redis.call("EXISTS", key) == 0 then
+    states[place] = 0
+  elseif redis.call("HEXISTS", key, "finishedOn") == 1 then
+    states[place] = 3
+  else
+    redis.call("HSET", key, "defa", ARGV[1])
+    states[place] = redis.call("EXISTS", key .. ":lock") == 1 and 2 or 1
+  end
+end
+return states
+"""

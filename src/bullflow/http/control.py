@@ -1,0 +1,99 @@
+"""The routes that change what becomes of a flow: cancel, retry, delete."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from bullflow import wire
+from bullflow.http.bodies import read_body
+from bullflow.http.ids import FlowId, JobId
+from bullflow.http.problems import responses
+from bullflow.http.rooms import InRooms, Rooms
+from bullflow.http.shapes import answer, flow_shape, plan_shape
+from bullflow.service.retry import Plan
+from bullflow.store import views
+
+router = APIRouter(tags=["flows"])
+
+DryRun = Annotated[bool, Query(alias="dryRun", description="Only show what would run again.")]
+
+_RETRIED: dict[int | str, dict[str, Any]] = {
+    200: {"model": wire.RetryPlan, "description": "Of a dry run: what would run again, and what would be reused."},
+    **responses(403, 404, 409, 422),
+}
+
+
+@router.post(
+    "/flows/{flow_id}/cancel",
+    status_code=202,
+    response_model=wire.Flow,
+    responses=responses(403, 404, 409),
+    summary="Cancel a flow",
+)
+async def cancel(flow_id: FlowId, rooms: InRooms) -> Response:
+    """After the answer no further job of it starts; handlers that run are told to stop, and their results are ignored.
+
+    Cancelling a cancelled flow changes nothing; one that has ended otherwise, with nothing left running, is a conflict.
+    """
+    await rooms.cancel(rooms.user_id, flow_id)
+    return await _flow(rooms, flow_id)
+
+
+@router.post(
+    "/flows/{flow_id}/retry",
+    status_code=202,
+    response_model=wire.Flow,
+    responses=_RETRIED,
+    summary="Retry a flow",
+)
+async def retry(flow_id: FlowId, rooms: InRooms, dry_run: DryRun = False) -> Response:
+    """Run again just what failed or was cancelled, and what depends on it; completed jobs keep their results."""
+    return await _retried(rooms, await rooms.retry.flow(rooms.user_id, flow_id, dry_run=dry_run), dry_run=dry_run)
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    status_code=202,
+    response_model=wire.Flow,
+    responses={**_RETRIED, **responses(400, 413, 415)},
+    summary="Retry one job",
+    tags=["jobs"],
+    openapi_extra={
+        "requestBody": {
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/RetryIn"},
+                    "example": {"data": {"videoId": "43"}},
+                }
+            }
+        }
+    },
+)
+async def retry_job(request: Request, job_id: JobId, rooms: InRooms, dry_run: DryRun = False) -> Response:
+    """Run a failed or cancelled job again, with other `data` if the body has some, and every job above it."""
+    body = await read_body(request, rooms.settings.max_body_bytes, may_be_empty=True)
+    data = wire.read_retry(wire.read_json(body), rooms.settings.max_data_bytes) if body else None
+    plan = await rooms.retry.job(rooms.user_id, job_id, data, dry_run=dry_run)
+    return await _retried(rooms, plan, dry_run=dry_run)
+
+
+@router.delete(
+    "/flows/{flow_id}",
+    status_code=204,
+    response_class=Response,
+    responses=responses(403, 404, 409),
+    summary="Delete a flow",
+)
+async def delete(flow_id: FlowId, rooms: InRooms) -> Response:
+    """Forget a flow that has ended: its jobs, its log, its key."""
+    await rooms.delete(rooms.user_id, flow_id)
+    return Response(status_code=204)
+
+
+async def _retried(rooms: Rooms, plan: Plan, *, dry_run: bool) -> Response:
+    return answer(plan_shape(plan)) if dry_run else await _flow(rooms, plan.flow_id)
+
+
+async def _flow(rooms: Rooms, flow_id: str) -> Response:
+    async with rooms.database.read() as snapshot:
+        return answer(flow_shape(await views.flow(snapshot, rooms.user_id, flow_id)), 202)

@@ -1,0 +1,49 @@
+"""Cancel a flow: nothing of it starts after the answer, and what runs is told to stop."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from bullflow.clock import Clock
+from bullflow.errors import Away, Conflict
+from bullflow.flow import ending
+from bullflow.flow.record import Changes
+from bullflow.flow.states import FlowStatus
+from bullflow.store import states
+from bullflow.store.database import Database
+
+Decided = Callable[[Changes], None]
+Doom = Callable[[str], Awaitable[None]]
+
+
+class Cancel:
+    """The use case. `doom` stops the flow's jobs in the engine; `decided` is told after the commit."""
+
+    def __init__(self, database: Database, *, clock: Clock, doom: Doom, decided: Decided) -> None:
+        self._database = database
+        self._clock = clock
+        self._doom = doom
+        self._decided = decided
+
+    async def __call__(self, user_id: str, flow_id: str) -> None:
+        """Raises NotFound, Conflict for a flow that has ended otherwise, StoreAway.
+
+        The engine may be away: then nothing starts either, and the flow is withdrawn when it is back.
+        """
+        changes = await self._decide(user_id, flow_id)
+        if changes is not None:
+            self._decided(changes)
+        with suppress(Away):
+            await self._doom(flow_id)
+
+    async def _decide(self, user_id: str, flow_id: str) -> Changes | None:
+        async with self._database.write() as transaction:
+            flow = await states.flow(transaction, user_id, flow_id)
+            # A flow that has failed may have jobs that go on; those can be cancelled as well.
+            open_jobs = await states.open_jobs(transaction, flow_id)
+            if not open_jobs and flow.status is FlowStatus.CANCELLED:
+                return None
+            if not open_jobs:
+                raise Conflict(f"The flow has {flow.status} already; there is nothing to cancel.")
+            changes = ending.cancel(flow, open_jobs, self._clock())
+            await states.apply(transaction, changes)
+        return changes

@@ -1,0 +1,88 @@
+"""Retry a flow, or one job of it: what failed or was cancelled runs again, and what depends on it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bullflow.clock import Clock
+from bullflow.errors import Conflict
+from bullflow.flow import retry
+from bullflow.flow.facts import Json
+from bullflow.flow.record import Changes, FlowState, JobState
+from bullflow.flow.states import FLOW_ENDED, OPEN
+from bullflow.store import reruns, states
+from bullflow.store.database import Database
+from bullflow.store.transaction import Transaction
+
+Finish = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a retry runs again, in tree order, and the completed jobs whose results it uses: ids with names."""
+
+    flow_id: str
+    again: Sequence[JobState]
+    reused: Mapping[str, str]
+    changes: Changes
+
+
+class Retry:
+    """The use case. `finish` takes the rest of the last run out of the engine; `decided` is told after the commit."""
+
+    def __init__(self, database: Database, *, clock: Clock, finish: Finish, decided: Callable[[Plan], None]) -> None:
+        self._database = database
+        self._clock = clock
+        self._finish = finish
+        self._decided = decided
+
+    async def flow(self, user_id: str, flow_id: str, *, dry_run: bool = False) -> Plan:
+        """Run again what did not complete; raises NotFound, Conflict when there is nothing, StoreAway, EngineAway."""
+        return await self._retry(user_id, flow_id, None, None, dry_run=dry_run)
+
+    async def job(self, user_id: str, job_id: str, data: Json | None = None, *, dry_run: bool = False) -> Plan:
+        """Run this job again, with new data if there is some, and every job above it."""
+        async with self._database.read() as snapshot:
+            flow_id = await states.flow_of(snapshot, user_id, job_id)
+        return await self._retry(user_id, flow_id, job_id, data, dry_run=dry_run)
+
+    async def _retry(self, user_id: str, flow_id: str, job_id: str | None, data: Json | None, *, dry_run: bool) -> Plan:
+        if dry_run:
+            async with self._database.read() as snapshot:
+                flow = await states.flow(snapshot, user_id, flow_id, lock=False)
+                return await self._plan(snapshot, flow, job_id)
+        while True:
+            plan = await self._keep(user_id, flow_id, job_id, data)
+            if plan is not None:
+                self._decided(plan)
+                return plan
+            await self._finish(flow_id)
+
+    async def _keep(self, user_id: str, flow_id: str, job_id: str | None, data: Json | None) -> Plan | None:
+        """The plan, carried out in the store; None when the last run has to be taken out of the engine first."""
+        async with self._database.write() as transaction:
+            flow = await states.flow(transaction, user_id, flow_id)
+            plan = await self._plan(transaction, flow, job_id)
+            if flow.withdraw_due:
+                return None
+            await states.apply(transaction, plan.changes)
+            await states.begin_runs(transaction, plan.changes.jobs)
+            await reruns.begin(transaction, flow_id, self._clock())
+            if job_id is not None and data is not None:
+                await reruns.set_data(transaction, job_id, data)
+        return plan
+
+    async def _plan(self, transaction: Transaction, flow: FlowState, job_id: str | None) -> Plan:
+        if flow.status not in FLOW_ENDED:
+            raise Conflict(f"The flow is {flow.status}; it can be retried when it has ended. Cancel it, or wait.")
+        unfinished = await states.unfinished_jobs(transaction, flow.id)
+        if job_id is None:
+            again = retry.of_flow(unfinished)
+        else:
+            again = retry.of_job(await states.job_with_those_above(transaction, flow.id, job_id))
+        if not again:
+            raise Conflict("There is nothing to retry: no job that the result depends on has failed or was cancelled.")
+        delays = await reruns.delays(transaction, [job.id for job in again])
+        others = [job for job in unfinished if job.status in OPEN]
+        changes = retry.reopen(flow, again, others, delays, self._clock())
+        reused = await reruns.completed_below(transaction, [job.id for job in again])
+        return Plan(flow_id=flow.id, again=again, reused=reused, changes=changes)

@@ -1,0 +1,60 @@
+"""Takes out of the engine what the store has ended: cancelled flows, those past their deadline, dead branches.
+
+Who decides such an ending marks the flow `withdraw_due` in the same transaction. The api process that
+answers a cancellation dooms the flow's jobs before it does, so that none of them starts after the
+answer; the leader removes them, and clears the mark. Both can be done again, by anybody, so whoever
+dies in the middle leaves the mark, and the next look finds it. While the engine is away nothing starts
+either; the flow is withdrawn as soon as it is back.
+
+A flow is not retried before its mark is gone: no new run begins while the old one is still about.
+"""
+
+from datetime import timedelta
+
+from structlog.typing import FilteringBoundLogger
+
+from bullflow.engine.remover import Remover, Withdrawn
+from bullflow.loop import Wake
+from bullflow.store import backlog
+from bullflow.store.database import Database
+
+LOOK_EVERY = timedelta(seconds=2)
+FLOWS_A_ROUND = 20
+
+
+class Withdrawer:
+    """The loop of the leader, and the same work for one flow at once."""
+
+    def __init__(self, database: Database, remover: Remover, *, log: FilteringBoundLogger) -> None:
+        self._database = database
+        self._remover = remover
+        self.log = log
+        self.wake = Wake()
+
+    async def run_once(self) -> int:
+        """Withdraw some flows; returns how many."""
+        async with self._database.read() as snapshot:
+            flow_ids = await backlog.to_withdraw(snapshot, FLOWS_A_ROUND)
+        for flow_id in flow_ids:
+            await self.finish(flow_id)
+        return len(flow_ids)
+
+    async def doom(self, flow_id: str) -> None:
+        """When this returns, no job of the flow that has ended in the store starts any more; raises EngineAway."""
+        await self._remover.doom(await self._jobs(flow_id))
+
+    async def finish(self, flow_id: str) -> None:
+        """Take the flow's ended jobs out, and note that it is done; raises EngineAway."""
+        jobs = await self._jobs(flow_id)
+        await self._remover.remove(await self._remover.doom(jobs))
+        async with self._database.write(replayable=True) as transaction:
+            await backlog.withdrawn(transaction, flow_id, len(jobs))
+        self.log.debug("withdrawer.withdrawn", flow_id=flow_id, jobs=len(jobs))
+
+    async def _jobs(self, flow_id: str) -> list[Withdrawn]:
+        async with self._database.read() as snapshot:
+            jobs = await backlog.jobs_to_withdraw(snapshot, flow_id)
+        return [
+            Withdrawn(job_id=job.job_id, queue_name=job.queue_name, is_root=job.is_root, is_parent=job.is_parent)
+            for job in jobs
+        ]

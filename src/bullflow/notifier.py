@@ -13,7 +13,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 from structlog.typing import FilteringBoundLogger
@@ -124,7 +124,7 @@ class Notifier:
         if not self._everything[user_id]:
             del self._everything[user_id]
 
-    def hear(self, news: Mapping[str, Sequence[Sequence[str]]] | None) -> None:
+    def hear(self, news: Mapping[str, Sequence[Sequence[Any]]] | None) -> None:
         """News from the bell; None says that some may have been missed."""
         if news is None:
             self._look_at_all = True
@@ -133,6 +133,9 @@ class Notifier:
         self._heard_of(flow_id for flow_id, *_ in news.get("flows", ()))
         for flow_id, job_id, progress in news.get("progress", ()):
             self._progress(flow_id, job_id, progress)
+        for flow_id, *line in news.get("lines", ()):
+            if flow_id in self._channels:
+                self._hand_out_progress(flow_id, orjson.dumps({"type": "log", "flowId": flow_id, **line_shape(*line)}))
 
     def _heard_of(self, flow_ids: Iterable[str]) -> None:
         wanted = [flow_id for flow_id in flow_ids if self._everything or flow_id in self._channels]
@@ -223,3 +226,8 @@ def item_json(item: LogItem) -> bytes:
             "data": orjson.Fragment(item.data),
         }
     )
+
+
+def line_shape(job_id: str, n: int, run: int, at: int, line: str) -> dict[str, Any]:
+    """A line of a job's log as REST and WebSocket show it."""
+    return {"id": job_id, "n": n, "run": run, "at": iso(at), "line": line}

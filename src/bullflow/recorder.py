@@ -10,7 +10,7 @@ the same queues is read past, and read past again after a restart.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,12 +21,13 @@ from bullflow.engine.connection import Client
 from bullflow.engine.lookup import with_details
 from bullflow.engine.stream import Batch, EventStreams
 from bullflow.flow import ending
-from bullflow.flow.facts import Fact, FactId
+from bullflow.flow.facts import Fact, FactId, LogLine
 from bullflow.flow.fold import fold
 from bullflow.flow.record import Changes, JobState
 from bullflow.flow.states import JobStatus
-from bullflow.store import leases, states, streams
+from bullflow.store import job_log, leases, states, streams
 from bullflow.store.database import Database
+from bullflow.store.job_log import KeptLine
 from bullflow.store.leases import Held
 from bullflow.store.transaction import Transaction
 
@@ -41,6 +42,14 @@ class Lease:
     term: timedelta
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What one batch has brought."""
+
+    changes: Sequence[Changes]
+    lines: Sequence[KeptLine]
+
+
 class Recorder:
     """The loop's state: how far the streams have been read. `recorded` is told after each commit."""
 
@@ -53,7 +62,8 @@ class Recorder:
         *,
         lease: Lease,
         clock: Clock,
-        recorded: Callable[[Changes], None],
+        most_lines: int,
+        recorded: Callable[[News], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._database = database
@@ -62,6 +72,7 @@ class Recorder:
         self._prefix = prefix
         self._lease = lease
         self._clock = clock
+        self._most_lines = most_lines
         self._recorded = recorded
         self._log = log
         self._read: dict[str, FactId] = {}
@@ -74,7 +85,7 @@ class Recorder:
         # Should anything below fail, the bell may ring unheard until the next round.
         self._refresh = True
         batch = await self._streams.read(self._read, BLOCK)
-        if batch.facts:
+        if batch.facts or batch.lines:
             await self._record(batch)
         self._read.update(batch.read)
         # When nothing has come for a while, looking again costs nothing and is the net below the bell.
@@ -88,13 +99,13 @@ class Recorder:
         self._read = {**known, **self._read}
 
     async def _record(self, batch: Batch) -> None:
-        facts = await with_details(self._client, self._prefix, batch.facts)
-        for changes in await self._keep(facts, batch.read):
-            if changes.entries or changes.progress:
-                self._recorded(changes)
+        details = await with_details(self._client, self._prefix, batch.facts)
+        news = await self._keep(details.facts, [*batch.lines, *details.lines], batch.read)
+        self._log.debug("recorder.recorded", facts=len(details.facts), lines=len(news.lines))
+        self._recorded(news)
 
-    async def _keep(self, facts: list[Fact], read: Mapping[str, FactId]) -> list[Changes]:
-        job_ids = sorted({fact.job_id for fact in facts})
+    async def _keep(self, facts: Sequence[Fact], lines: Sequence[LogLine], read: Mapping[str, FactId]) -> News:
+        job_ids = sorted({fact.job_id for fact in facts} | {line.job_id for line in lines})
         children = sorted({fact.child for fact in facts if fact.child is not None})
         async with self._database.write(replayable=True) as transaction:
             await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
@@ -102,9 +113,9 @@ class Recorder:
             changes = fold(jobs, flows, facts)
             await states.apply(transaction, changes)
             more = await self._follow_up(transaction, changes)
+            kept = await job_log.append(transaction, {job.job_id: job for job in jobs}, lines, self._most_lines)
             await streams.advance(transaction, read)
-        self._log.debug("recorder.recorded", facts=len(facts), entries=len(changes.entries))
-        return [changes, *more]
+        return News(changes=[changes, *more], lines=kept)
 
     async def _follow_up(self, transaction: Transaction, changes: Changes) -> list[Changes]:
         """What final failures bring with them, in the same transaction: rare, so the whole flow is looked at."""

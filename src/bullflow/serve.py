@@ -43,7 +43,7 @@ from bullflow.leader import RECORDER, Leader
 from bullflow.loop import first_error, side_by_side
 from bullflow.notifier import LOOK_EVERY as NOTIFIER_LOOKS
 from bullflow.notifier import Notifier
-from bullflow.recorder import BLOCK, Lease, Recorder
+from bullflow.recorder import BLOCK, Lease, News, Recorder
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
 from bullflow.service.retry import Plan, Retry
@@ -58,6 +58,9 @@ from bullflow.withdrawer import Withdrawer
 from bullflow.worker import Worker
 
 Ready = Callable[[str], None]
+
+LINES_TOLD_AT_ONCE = 200
+"""Log lines are all kept, but watchers get no more than these of what comes at once."""
 
 
 async def up(settings: Settings, workers: Sequence[Worker], ready: Ready, *, stop: asyncio.Event | None = None) -> None:
@@ -236,6 +239,7 @@ async def _lead(base: _Base, dispatcher: Dispatcher, withdrawer: Withdrawer, hel
         settings.prefix,
         lease=Lease(held=held, term=settings.lease),
         clock=now_ms,
+        most_lines=settings.max_log_lines,
         recorded=partial(_tell_recorded, base),
         log=log,
     )
@@ -267,10 +271,15 @@ def _withdrawer(base: _Base) -> Withdrawer:
     return Withdrawer(base.database, remover, log=telemetry.logger("withdrawer"))
 
 
-def _tell_recorded(base: _Base, changes: Changes) -> None:
-    _tell_news(base.news, changes)
-    if any(flow.withdraw_due for flow in changes.flows):
-        base.work.ring({"ended": True})
+def _tell_recorded(base: _Base, recorded: News) -> None:
+    for changes in recorded.changes:
+        if changes.entries or changes.progress:
+            _tell_news(base.news, changes)
+        if any(flow.withdraw_due for flow in changes.flows):
+            base.work.ring({"ended": True})
+    if recorded.lines:
+        told = recorded.lines[-LINES_TOLD_AT_ONCE:]
+        base.news.ring({"lines": [[line.flow_id, line.id, line.n, line.run, line.at, line.line] for line in told]})
 
 
 def _tell_ended(base: _Base, changes: Changes) -> None:

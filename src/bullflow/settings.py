@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     max_depth: int = Field(100, ge=1, le=120, description="Levels of one flow.")
     max_data_bytes: int = Field(MIB, ge=1, description="Bytes of one job's data as JSON.")
     max_result_bytes: int = Field(MIB, ge=1, description="Bytes of one job's result as JSON, checked by the worker.")
+    max_log_lines: int = Field(1_000, ge=1, description="Log lines kept of one job; the oldest go first.")
     max_body_bytes: int = Field(32 * MIB, ge=1, description="Bytes of one request.")
     socket_buffer: int = Field(2_000, ge=1, description="Messages that wait for a slow WebSocket before it is cut.")
     max_subscriptions: int = Field(1_000, ge=1, description="Flows that one WebSocket may follow.")

@@ -237,7 +237,7 @@ async def test_progress_and_the_end_of_a_delay_are_told(bull: Bull, streams: Eve
 async def reasons(bull: Bull, streams: EventStreams) -> list[Fact]:
     at = {JOBS: BEFORE_ALL}
     batch = await streams.read(at, LONG)
-    return await with_details(bull.client, bull.prefix, batch.facts)
+    return list((await with_details(bull.client, bull.prefix, batch.facts)).facts)
 
 
 async def test_a_failure_is_told_with_its_stack_and_attempt(bull: Bull, streams: EventStreams) -> None:
@@ -290,7 +290,7 @@ async def test_a_stack_that_is_garbage_is_left_out(bull: Bull) -> None:
     fields: dict[Any, Any] = {"failedReason": "why", "stacktrace": "{", "atm": "x"}
     await bull.client.hset(bull.key(fact.job_id), mapping=fields)
 
-    (told,) = await with_details(bull.client, bull.prefix, [(JOBS, fact)])
+    (told,) = (await with_details(bull.client, bull.prefix, [(JOBS, fact)])).facts
 
     assert (told.reason, told.stack, told.attempts_made) == ("why", None, None)
 

@@ -14,7 +14,19 @@ from bullflow.client.following import Progression, follow
 from bullflow.errors import ServiceAway
 from bullflow.flow.states import FLOW_ENDED
 from bullflow.settings import load
-from bullflow.wire import CreatedFlow, CreatedFlows, Event, Flow, FlowPage, FlowTree, Job, JobPage, Progress, RetryPlan
+from bullflow.wire import (
+    CreatedFlow,
+    CreatedFlows,
+    Event,
+    Flow,
+    FlowPage,
+    FlowTree,
+    Job,
+    JobPage,
+    LinePage,
+    Progress,
+    RetryPlan,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -107,6 +119,10 @@ class AsyncClient:
 
     async def job(self, job_id: str) -> Job:
         return await self._read(Job, Thing("job", job_id))
+
+    async def job_logs(self, job_id: str, limit: int = 50, cursor: str | None = None) -> LinePage:
+        """One page of what a job has logged, oldest first; `cursor` is the `next` of the page before."""
+        return await self._read(LinePage, Thing("job", job_id), "/logs", {"limit": limit, "cursor": cursor})
 
     async def wait(self, flow_id: str, timeout: float | None = None) -> Flow:
         """The flow, once it has ended; raises TimeoutError when that takes more than `timeout` seconds."""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bullflow.client.asynchronous import KEEP, AsyncClient
-from bullflow.wire import CreatedFlow, Event, Flow, FlowPage, FlowTree, Job, JobPage, Progress, RetryPlan
+from bullflow.wire import CreatedFlow, Event, Flow, FlowPage, FlowTree, Job, JobPage, LinePage, Progress, RetryPlan
 
 Value = TypeVar("Value")
 
@@ -100,6 +100,10 @@ class Client:
 
     def job(self, job_id: str) -> Job:
         return self._do(self._async.job(job_id))
+
+    def job_logs(self, job_id: str, limit: int = 50, cursor: str | None = None) -> LinePage:
+        """One page of what a job has logged, oldest first; `cursor` is the `next` of the page before."""
+        return self._do(self._async.job_logs(job_id, limit, cursor))
 
     def wait(self, flow_id: str, timeout: float | None = None) -> Flow:
         """The flow, once it has ended; raises TimeoutError when that takes more than `timeout` seconds."""

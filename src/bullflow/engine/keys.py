@@ -6,6 +6,9 @@ from base64 import b64encode
 OURS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,8}")
 """A BullMQ job id that bullflow made: a UUID and the number of the run."""
 
+TELLS_LINES = "bullflowTellsLines"
+"""A field of a job's hash: its worker tells each log line in the event stream."""
+
 
 def queue_key(prefix: str, queue_name: str, part: str) -> str:
     """A key of a queue: `bull:flowQueue:events`; with a job's id as `part`, the job's own key."""

@@ -13,31 +13,50 @@ import orjson
 from redis.asyncio import Redis
 
 from bullflow.engine.connection import away
-from bullflow.engine.keys import queue_key
-from bullflow.flow.facts import Fact, FactKind
+from bullflow.engine.keys import TELLS_LINES, queue_key
+from bullflow.engine.stream import NO_NUL
+from bullflow.flow.facts import Fact, FactKind, LogLine
 
 _FIELDS = ("failedReason", "stacktrace", "atm")
 LONGEST_WORKER = 200
 
 
-async def with_details(client: Redis, prefix: str, facts: Sequence[tuple[str, Fact]]) -> list[Fact]:
-    """The facts; those about failed attempts with their reasons, those about jobs that began with their workers."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """Facts with what their events did not say, and log lines of jobs that have ended which no event has told."""
+
+    facts: tuple[Fact, ...]
+    lines: tuple[LogLine, ...]
+
+
+async def with_details(client: Redis, prefix: str, facts: Sequence[tuple[str, Fact]]) -> Details:
+    """Failed attempts with their reasons, jobs that began with their workers, jobs that ended with their lines."""
+    if not facts:
+        return Details(facts=(), lines=())
     wanting = _wanting(facts)
-    begun = {fact.job_id: queue for queue, fact in facts if fact.kind is FactKind.ACTIVE}
-    if not wanting and not begun:
-        return [fact for _, fact in facts]
     asked = {fact.job_id: queue for queue, fact in facts if fact in wanting}
+    begun = {fact.job_id: queue for queue, fact in facts if fact.kind is FactKind.ACTIVE}
+    ended = {fact.job_id: (queue, fact.at) for queue, fact in facts if fact.kind in _ENDS}
     async with away(), client.pipeline(transaction=False) as pipe:
         for job_id, queue in asked.items():
             pipe.hmget(queue_key(prefix, queue, job_id), *_FIELDS)
-        keys = [queue_key(prefix, queue, job_id) for job_id, queue in begun.items()]
-        pipe.eval(_WORKERS, len(keys), *keys)
-        *answers, workers = await pipe.execute()
+        pipe.eval(_WORKERS, len(begun), *(queue_key(prefix, queue, job_id) for job_id, queue in begun.items()))
+        keys = [queue_key(prefix, queue, job_id) for job_id, (queue, _) in ended.items()]
+        pipe.eval(_LINES, len(keys), *keys, TELLS_LINES)
+        *answers, workers, lines = await pipe.execute()
     known = {job_id: _failure(answer) for job_id, answer in zip(asked, answers, strict=True)}
     taken = dict(zip(begun, workers, strict=True))
-    return [_detailed(fact, known if fact in wanting else {}, taken) for _, fact in facts]
+    return Details(
+        facts=tuple(_detailed(fact, known if fact in wanting else {}, taken) for _, fact in facts),
+        lines=tuple(
+            LogLine(job_id=job_id, at=at, line=line.replace("\0", NO_NUL))
+            for (job_id, (_, at)), of_job in zip(ended.items(), lines, strict=True)
+            for line in of_job
+        ),
+    )
 
 
+_ENDS = frozenset({FactKind.COMPLETED, FactKind.FAILED})
 # One command for all of them: most jobs begin without failing, and each command costs more than its answer.
 _WORKERS = """
 local workers = {}
@@ -45,6 +64,16 @@ for place, key in ipairs(KEYS) do
   workers[place] = redis.call("HGET", key, "pb") or ""
 end
 return workers
+"""
+_LINES = """
+local lines = {}
+for place, key in ipairs(KEYS) do
+  lines[place] = {}
+  if redis.call("EXISTS", key .. ":logs") == 1 and redis.call("HEXISTS", key, ARGV[1]) == 0 then
+    lines[place] = redis.call("LRANGE", key .. ":logs", 0, -1)
+  end
+end
+return lines
 """
 
 
@@ -92,7 +121,7 @@ def _failure(answer: Sequence[Any]) -> _Failure:
 
 def _detailed(fact: Fact, known: Mapping[str, _Failure], taken: Mapping[str, str]) -> Fact:
     if fact.kind is FactKind.ACTIVE:
-        return replace(fact, worker=taken[fact.job_id][:LONGEST_WORKER] or None)
+        return replace(fact, worker=taken[fact.job_id].replace("\0", NO_NUL)[:LONGEST_WORKER] or None)
     failure = known.get(fact.job_id)
     if failure is None:
         return fact

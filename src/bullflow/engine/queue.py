@@ -15,7 +15,7 @@ import orjson
 
 from bullflow.clock import now_ms
 from bullflow.engine.delivery import Delivery, pairs, read_delivery
-from bullflow.engine.keys import job_of, queue_key
+from bullflow.engine.keys import TELLS_LINES, job_of, queue_key
 from bullflow.engine.pipe import Pipe
 from bullflow.errors import UnrecoverableError
 
@@ -44,6 +44,18 @@ class Next:
     """Milliseconds until the queue's rate limit lets go."""
     delayed_until: int = 0
     """The instant at which the next delayed job is due."""
+
+
+# BullMQ's addLog, which tells nobody. The field says that these lines need not be fetched when the job has ended.
+_LOG = """
+if redis.call("EXISTS", KEYS[1]) == 1 then
+  redis.call("RPUSH", KEYS[2], ARGV[2])
+  redis.call("LTRIM", KEYS[2], -tonumber(ARGV[3]), -1)
+  redis.call("HSET", KEYS[1], ARGV[4], "1")
+  local most = redis.call("HGET", KEYS[4], "opts.maxLenEvents") or "10000"
+  redis.call("XADD", KEYS[3], "MAXLEN", "~", most, "*", "event", "log", "jobId", ARGV[1], "line", ARGV[2])
+end
+"""
 
 
 class LockLost(Exception):
@@ -158,6 +170,11 @@ class Queue:
         lost = await self._pipe.script("extendLocks", [self._key("stalled")], args)
         return list(lost or ())
 
+    async def withdrawn(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Those of these jobs that are to fail, with the reasons."""
+        reasons = await asyncio.gather(*(self._pipe.call("HGET", self._key(job_id), "defa") for job_id in job_ids))
+        return {job_id: reason for job_id, reason in zip(job_ids, reasons, strict=True) if reason}
+
     async def rescue_stalled(self, max_stalled: int, every_ms: int) -> list[str]:
         """Put jobs back whose workers have died; the script itself sees to it that one worker does it."""
         keys = [self._key(part) for part in ("stalled", "wait", "active", "stalled-check", "meta", "paused")]
@@ -171,8 +188,9 @@ class Queue:
         await self._pipe.script("updateProgress", keys, [job_id, value])
 
     async def log(self, job_id: str, line: str, keep: int) -> None:
-        """Add a line to the job's log, of which the last `keep` lines stay."""
-        await self._pipe.script("addLog", [self._key(job_id), self._key(f"{job_id}:logs")], [job_id, line, keep])
+        """Add a line to the job's log, of which the last `keep` lines stay, and tell it in the queue's event stream."""
+        keys = [self._key(part) for part in (job_id, f"{job_id}:logs", "events", "meta")]
+        await self._pipe.call("EVAL", _LOG, len(keys), *keys, job_id, line, keep, TELLS_LINES)
 
     def _next(self, answer: Any, token: str) -> Next:
         if not isinstance(answer, list | tuple) or len(answer) < 2:

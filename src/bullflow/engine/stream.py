@@ -18,10 +18,16 @@ from redis.asyncio import Redis
 from bullflow.clock import milliseconds
 from bullflow.engine.connection import asked, away
 from bullflow.engine.keys import OURS, bell_stream, job_of, queue_key
-from bullflow.flow.facts import Fact, FactId, FactKind, Json
+from bullflow.flow.facts import Fact, FactId, FactKind, Json, LogLine
 
 LAST_INSTANT = 253_402_300_799_999
 """The end of the year 9999 in milliseconds."""
+
+LINE = "log"
+"""The event by which our worker tells a line of a job's log."""
+
+NO_NUL = "\ufffd"
+"""Stands for NUL in texts that are kept as they are: Postgres has no such texts."""
 
 RawEntry = tuple[str, Mapping[str, str]]
 
@@ -34,6 +40,7 @@ class Batch:
 
     facts: tuple[tuple[str, Fact], ...]
     """With the name of the queue that each was read from."""
+    lines: tuple[LogLine, ...]
     read: Mapping[str, FactId]
     new_queues: bool
     """The bell has rung: there may be queues that were not listened to."""
@@ -92,12 +99,18 @@ def until_horizon(
 
 
 def _batch(entries: Mapping[str, Sequence[tuple[FactId, Mapping[str, str]]]], *, new_queues: bool) -> Batch:
-    facts = ((queue, _fact(key, fields)) for queue, raw in entries.items() for key, fields in raw if _is_ours(fields))
+    ours = [(queue, key, fields) for queue, raw in entries.items() for key, fields in raw if _is_ours(fields)]
+    facts = ((queue, _fact(key, fields)) for queue, key, fields in ours)
     return Batch(
         facts=tuple((queue, fact) for queue, fact in facts if fact is not None),
+        lines=tuple(_line(key, fields) for _, key, fields in ours if fields.get("event") == LINE),
         read={queue: raw[-1][0] for queue, raw in entries.items() if raw},
         new_queues=new_queues,
     )
+
+
+def _line(key: FactId, fields: Mapping[str, str]) -> LogLine:
+    return LogLine(job_id=fields["jobId"], at=key.ms, line=fields.get("line", "").replace("\0", NO_NUL))
 
 
 def _entries(raw: Any) -> list[RawEntry]:

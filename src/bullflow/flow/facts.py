@@ -75,3 +75,12 @@ class Fact:
     @property
     def at(self) -> int:
         return self.id.ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """A line that a job's handler has logged; it changes nothing, and is kept."""
+
+    job_id: str
+    at: int
+    line: str

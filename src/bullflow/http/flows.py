@@ -14,7 +14,8 @@ from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms
 from bullflow.http.shapes import answer, flow_shape, job_shape, tree_shape
 from bullflow.http.waiting import ended_flow
-from bullflow.store import cursors, views
+from bullflow.notifier import line_shape
+from bullflow.store import cursors, job_log, views
 from bullflow.store.views import FlowFilter
 
 LARGEST_TREE = 5_000
@@ -109,6 +110,26 @@ async def get_job(job_id: JobId, rooms: InRooms) -> Response:
     """A job with its data, its state, and what it returned or why it failed."""
     async with rooms.database.read() as snapshot:
         return answer(job_shape(await views.job(snapshot, rooms.user_id, job_id)))
+
+
+@router.get(
+    "/jobs/{job_id}/logs",
+    response_model=wire.LinePage,
+    responses=responses(404, 422),
+    summary="A job's log lines",
+    tags=["jobs"],
+)
+async def get_job_logs(job_id: JobId, rooms: InRooms, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """What its handler has logged, oldest first; of many lines the last are kept (`keepLogs`)."""
+    listing = f"logs:{job_id}"
+    after = after_number(listing, cursor, 0)
+    async with rooms.database.read() as snapshot:
+        await views.job(snapshot, rooms.user_id, job_id)
+        found = await job_log.after(snapshot, job_id, after, limit + 1)
+    shown = found[:limit]
+    following = cursors.encode(listing, str(shown[-1].n)) if len(found) > limit else None
+    items = [line_shape(line.id, line.n, line.run, line.at, line.line) for line in shown]
+    return answer({"items": items, "next": following})
 
 
 def _instant(name: str, text: str | None) -> int | None:

@@ -180,3 +180,24 @@ class Progress(_Out):
     flow_id: str
     id: str
     progress: Any = None
+
+
+class Line(_Out):
+    """A line that a job's handler has logged."""
+
+    id: str = Field(description="The job's id.")
+    n: int = Field(description="Counts within the job, over all of its runs.")
+    run: int
+    at: str
+    line: str
+
+
+class LinePage(_Out):
+    items: list[Line]
+    next: str | None
+
+
+class LiveLine(Line):
+    """A log line as a watcher gets it. Like progress it has no `seq`, and may be left out when many come."""
+
+    flow_id: str

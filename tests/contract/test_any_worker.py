@@ -4,6 +4,7 @@ One service for each database serves all tests here; each flow is a world of its
 has a Python worker, the queue `node` one in Node.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from support.any_worker import python_worker
-from support.both_kinds import KINDS, OTHER
+from support.both_kinds import OTHER
 from support.node import node_worker
 from support.servers import DatabaseServer, Valkey
 from support.service import Service, running, settings_for
@@ -21,6 +22,7 @@ from support.story import expected, job, story
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HOUR = 3_600_000
+UNMENDED = pytest.mark.xfail(strict=True, reason="bullflow's worker never tries again what cannot complete yet")
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -39,12 +41,6 @@ async def service(
     with node_worker(valkey.url, settings.prefix, "node", folder / "node.log", concurrency=10):
         async with running(settings, [python_worker("python")]) as running_service:
             yield running_service
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    """The kind of worker, and its queue."""
-    return str(request.param)
 
 
 async def test_a_parent_gets_the_values_of_its_children(service: Service, kind: str) -> None:
@@ -73,11 +69,11 @@ async def test_nested_flows_run_from_the_leaves_up(service: Service, kind: str) 
     """)
 
 
-@pytest.mark.parametrize("data", [None, "text é \u2028", 0, -1.5, False, [], {"deep": [{"é": None}, [1, 2.5]]}])
-async def test_any_json_travels_through_a_job(service: Service, kind: str, data: Any) -> None:
-    flow = await service.run(job("give", queue=kind, data=data))
+async def test_any_json_travels_through_a_job(service: Service, kind: str) -> None:
+    values = [None, "", "text é \u2028", 0, -1.5, False, [], {"deep": [{"é": None}, [1, 2.5]]}]
+    flows = await asyncio.gather(*(service.run(job("give", queue=kind, data=value)) for value in values))
 
-    assert flow.result == data
+    assert [flow.result for flow in flows] == values
 
 
 async def test_a_handler_that_returns_nothing_has_the_result_null(service: Service, kind: str) -> None:
@@ -96,17 +92,17 @@ async def test_a_job_that_fails_is_tried_again_at_once(service: Service, kind: s
 
     assert await story(service, flow) == expected("""
         flow completed 3: created dispatched completed
-          fail-first completed 3, attempts 3: active retrying active retrying active completed
+          fail-first completed 3, attempts 3: active retrying (waiting) active retrying (waiting) active completed
     """)
 
 
 @pytest.mark.parametrize("backoff", [10, {"type": "fixed", "delay": 10}, {"type": "exponential", "delay": 5}])
 async def test_a_job_that_fails_is_tried_again_after_its_backoff(service: Service, kind: str, backoff: Any) -> None:
-    flow = job("fail-first", queue=kind, data={"times": 2}, attempts=3, backoff=backoff)
+    flow = job("fail-first", queue=kind, data={"times": 1}, attempts=2, backoff=backoff)
 
     assert await story(service, flow) == expected("""
-        flow completed 3: created dispatched completed
-          fail-first completed 3, attempts 3: active retrying waiting active retrying waiting active completed
+        flow completed 2: created dispatched completed
+          fail-first completed 2, attempts 2: active retrying (delayed) waiting active completed
     """)
 
 
@@ -115,7 +111,7 @@ async def test_a_job_that_fails_at_each_attempt_fails_for_good(service: Service,
 
     assert await story(service, flow) == expected("""
         flow failed (boom): created dispatched failed
-          fail failed (boom), attempts 2: active retrying active failed
+          fail failed (boom), attempts 2: active retrying (waiting) active failed
     """)
 
 
@@ -176,16 +172,13 @@ async def test_a_parent_may_continue_when_a_child_has_failed(service: Service, k
     """)
 
 
-async def test_a_parent_that_continues_may_remove_what_has_not_begun(service: Service) -> None:
-    failing = job("fail", queue="node", data={"reason": "boom"}, continueParentOnFailure=True)
-    flow = job("go-on", failing, job("give", queue="python", data="never", delay=HOUR), queue="node")
+@pytest.mark.parametrize("kind", [pytest.param("python", marks=UNMENDED), "node"])
+async def test_a_parent_that_cannot_complete_yet_has_failed_an_attempt(service: Service, kind: str) -> None:
+    failing = job("fail", queue=kind, data={"reason": "boom"}, continueParentOnFailure=True)
+    flow = await service.run(job("nothing", failing, job("give", queue=kind, delay=HOUR), queue=kind, attempts=2))
 
-    assert await story(service, flow) == expected("""
-        flow completed ["boom"]: created dispatched completed
-          go-on completed ["boom"], attempts 1: waiting active completed
-            fail failed (boom), attempts 1: active failed
-            give cancelled (it was removed from its queue), attempts 0: cancelled
-    """)
+    assert flow.error is not None
+    assert flow.error.attempt == 2
 
 
 async def test_a_delayed_job_waits_until_it_is_due(service: Service, kind: str) -> None:
@@ -195,6 +188,17 @@ async def test_a_delayed_job_waits_until_it_is_due(service: Service, kind: str) 
         flow completed 1: created dispatched completed
           sum completed 1, attempts 1: delayed waiting active completed
             give completed 1, attempts 1: waiting active completed
+    """)
+
+
+async def test_jobs_with_a_priority_wait_among_their_like(service: Service, kind: str) -> None:
+    child = job("fail-first", queue=kind, data={"times": 1}, attempts=2, priority=5)
+    flow = job("sum", child, queue=kind, priority=5)
+
+    assert await story(service, flow) == expected("""
+        flow completed 2: created dispatched completed
+          sum completed 2, attempts 1: waiting (prioritized) active completed
+            fail-first completed 2, attempts 2: active retrying (prioritized) active completed
     """)
 
 
@@ -209,7 +213,7 @@ async def test_a_flow_mixes_queues_of_both_kinds(service: Service, kind: str) ->
           sum completed 6, attempts 1: waiting active completed
             sum completed 3, attempts 1: waiting active completed
               give completed 1, attempts 1: active completed
-              fail failed (boom), attempts 2: active retrying active failed
+              fail failed (boom), attempts 2: active retrying (waiting) active failed
               give completed 2, attempts 1: active completed
             give completed 3, attempts 1: active completed
     """)

@@ -8,7 +8,7 @@
 
 import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { UnrecoverableError, Worker } from "bullmq";
+import { DelayedError, Queue, UnrecoverableError, WaitingChildrenError, Worker } from "bullmq";
 import Redis from "ioredis";
 
 const handlers = {
@@ -26,12 +26,6 @@ const handlers = {
     values: Object.values(await job.getChildrenValues()).sort(),
     failures: Object.values(await job.getIgnoredChildrenFailures()).sort(),
   }),
-
-  // Goes on without those children that have not begun; returns why the others have failed.
-  "go-on": async (job) => {
-    await job.removeUnprocessedChildren();
-    return Object.values(await job.getIgnoredChildrenFailures()).sort();
-  },
 
   // Fails as often as its data says, then returns the number of its attempt.
   "fail-first": async (job) => {
@@ -67,6 +61,34 @@ const handlers = {
   },
 };
 
+// What bullflow's own worker has no word for.
+const besides = {
+  // Goes on without those children that have not begun; returns why the others have failed.
+  "go-on": async (job) => {
+    await job.removeUnprocessedChildren();
+    return Object.values(await job.getIgnoredChildrenFailures()).sort();
+  },
+
+  // Comes back later as often as its data says.
+  "put-off": async (job, token) => {
+    const { times } = job.data;
+    if (times === 0) return "at last";
+    await job.updateData({ times: times - 1 });
+    await job.moveToDelayed(Date.now() + 20, token);
+    throw new DelayedError();
+  },
+
+  // Adds a child for each value of its data, and returns the sum of what they have returned.
+  "bring-children": async (job, token) => {
+    const { values } = job.data;
+    const parent = { id: job.id, queue: job.queueQualifiedName };
+    await children.addBulk(values.map((data) => ({ name: "give", data, opts: { parent } })));
+    await job.updateData({ values: [] });
+    if (await job.moveToWaitingChildren(token)) throw new WaitingChildrenError();
+    return handlers.sum(job);
+  },
+};
+
 function connected(url) {
   const needed = { maxRetriesPerRequest: null };
   if (!url.startsWith("unix:")) return new Redis(url, needed);
@@ -75,12 +97,15 @@ function connected(url) {
 
 const { url, queue, ...options } = JSON.parse(process.argv[2]);
 const connection = connected(url);
-const worker = new Worker(queue, async (job) => handlers[job.name](job), { connection, ...options });
+const children = new Queue(queue, { connection, prefix: options.prefix });
+const run = async (job, token) => (handlers[job.name] ?? besides[job.name])(job, token);
+const worker = new Worker(queue, run, { connection, ...options });
 
 worker.on("error", (error) => console.error(error));
 await worker.waitUntilReady();
 process.once("SIGTERM", async () => {
   await worker.close();
+  await children.close();
   await connection.quit();
 });
 console.log("ready");

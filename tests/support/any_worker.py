@@ -85,7 +85,7 @@ HANDLERS = {
     "report": report,
     "until-file": until_file,
 }
-"""By the names of jobs. `go-on` is Node's alone: bullflow's worker cannot remove children yet."""
+"""By the names of jobs."""
 
 
 mortal = python_worker(WORK, lock=LOCK, stalled_check=LOOK_EVERY)

@@ -5,7 +5,8 @@
         give completed 1, attempts 1: active completed
         give completed 2, attempts 1: active completed
 
-Each line has a status, a result or an error in brackets, and the entries of the log in their order.
+Each line has a status, a result or an error in brackets, and the entries of the log in their order; where
+the name of an entry does not tell the state that it led to, as `retrying (delayed)`, it follows.
 """
 
 import re
@@ -62,4 +63,9 @@ def _outcome(result: Any, error: JobError | None) -> str:
 
 
 def _events(log: Sequence[Event], job_id: str | None) -> str:
-    return " ".join(entry.event.partition(".")[2] for entry in log if entry.id == job_id)
+    return " ".join(_event(entry) for entry in log if entry.id == job_id)
+
+
+def _event(entry: Event) -> str:
+    name, status = entry.event.partition(".")[2], entry.data.get("status")
+    return name if entry.id is None or status == name else f"{name} ({status})"

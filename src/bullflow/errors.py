@@ -86,7 +86,10 @@ class NotFound(BullflowError):
     def __init__(self, kind: str, key: str) -> None:
         self.kind = kind
         self.key = key
-        super().__init__(f"There is no {kind} with the id {key!r}.")
+        if kind == "queue":
+            super().__init__(f"There is no queue {key!r}: a queue is known once a flow has used it.")
+        else:
+            super().__init__(f"There is no {kind} with the id {key!r}.")
 
 
 class Conflict(BullflowError):

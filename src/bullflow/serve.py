@@ -27,6 +27,7 @@ from bullflow.dispatcher import Dispatcher
 from bullflow.engine.address import engine_url
 from bullflow.engine.bell import Bell
 from bullflow.engine.connection import Client, connect, ping
+from bullflow.engine.control import queue_facts
 from bullflow.engine.embedded import EmbeddedEngine
 from bullflow.engine.keys import news_channel, work_channel
 from bullflow.engine.producer import Producer
@@ -44,8 +45,11 @@ from bullflow.loop import first_error, side_by_side
 from bullflow.notifier import LOOK_EVERY as NOTIFIER_LOOKS
 from bullflow.notifier import Notifier
 from bullflow.recorder import BLOCK, Lease, News, Recorder
+from bullflow.regulator import LOOK_EVERY as REGULATOR_LOOKS
+from bullflow.regulator import Regulator
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
+from bullflow.service.regulate import Regulate
 from bullflow.service.retry import Plan, Retry
 from bullflow.service.submit import Submit
 from bullflow.settings import Settings
@@ -169,10 +173,16 @@ async def _rooms(base: _Base) -> Rooms:
         cancel=Cancel(base.database, clock=now_ms, doom=withdrawer.doom, decided=partial(_tell_ended, base)),
         retry=Retry(base.database, clock=now_ms, finish=withdrawer.finish, decided=retried),
         delete=Delete(base.database, finish=withdrawer.finish),
+        regulate=Regulate(base.database, apply=_regulator(base).apply),
+        queue_facts=partial(queue_facts, base.client, base.settings.prefix),
         notifier=notifier,
         user_id=user_id,
         probes=probes(base.database, base.client),
     )
+
+
+def _regulator(base: _Base) -> Regulator:
+    return Regulator(base.database, base.client, base.settings.prefix)
 
 
 def probes(database: Database, client: Client) -> dict[str, Probe]:
@@ -253,6 +263,7 @@ async def _lead(base: _Base, dispatcher: Dispatcher, withdrawer: Withdrawer, hel
                 "withdrawer", withdrawer.run_once, wake=withdrawer.wake, interval=WITHDRAWER_LOOKS, log=withdrawer.log
             ),
             loop.run("janitor", janitor.run_once, wake=loop.Wake(), interval=JANITOR_LOOKS, log=janitor.log),
+            _regulating(base),
         ):
             await loop.run(
                 "recorder",
@@ -286,6 +297,11 @@ def _tell_ended(base: _Base, changes: Changes) -> None:
     """Flows were ended by a decision: who watches is told, and the leader withdraws them."""
     _tell_news(base.news, changes)
     base.work.ring({"ended": True})
+
+
+async def _regulating(base: _Base) -> None:
+    log = telemetry.logger("regulator")
+    await loop.run("regulator", _regulator(base).run_once, wake=loop.Wake(), interval=REGULATOR_LOOKS, log=log)
 
 
 def _tell_news(news: Bell, changes: Changes) -> None:

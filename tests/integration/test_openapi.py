@@ -59,6 +59,11 @@ async def test_the_contract_names_the_routes_of_the_design(contract: dict[str, A
         "GET /flows/{flow_id}/tree",
         "GET /flows/{flow_id}/events",
         "GET /jobs/{job_id}",
+        "GET /queues",
+        "GET /queues/{name}",
+        "POST /queues/{name}/pause",
+        "POST /queues/{name}/resume",
+        "PUT /queues/{name}/limits",
         "GET /healthz",
         "GET /readyz",
     } <= {name for name, _ in operations(contract)}
@@ -92,8 +97,9 @@ async def test_routes_tell_the_errors_that_they_give(contract: dict[str, Any]) -
     told = {name: set(operation["responses"]) for name, operation in operations(contract)}
 
     assert {"400", "413", "415", "422", "503"} <= told["POST /flows"]
+    assert {"400", "413", "415", "422", "503"} <= told["PUT /queues/{name}/limits"]
     for name, statuses in told.items():
-        if "{flow_id}" in name or "{job_id}" in name:
+        if "{" in name:
             assert "404" in statuses, name
         if any("in" in parameter and parameter["in"] == "query" for parameter in parameters(contract, name)):
             assert "422" in statuses, name
@@ -138,6 +144,14 @@ async def test_the_example_of_a_flow_is_one_that_the_service_accepts(
     wire.FlowIn.model_validate(content["example"])
     answer = await service.http.post("/flows", json=content["example"])
     assert answer.status_code == 201
+
+
+async def test_the_example_of_limits_is_one_that_the_service_accepts(contract: dict[str, Any]) -> None:
+    content = contract["paths"]["/queues/{name}/limits"]["put"]["requestBody"]["content"]["application/json"]
+
+    assert content["schema"] == {"$ref": "#/components/schemas/QueueLimitsIn"}
+    assert wire.read_queue_limits(content["example"]).concurrency == content["example"]["concurrency"]
+    assert contract["components"]["schemas"]["QueueLimitsIn"]["additionalProperties"] is False
 
 
 async def test_the_schema_of_a_flow_names_every_option_that_is_allowed(contract: dict[str, Any]) -> None:
@@ -187,6 +201,9 @@ async def test_answers_are_documented_with_exactly_the_fields_that_come(
         "Job": (await service.http.get(f"/jobs/{job_id}")).json(),
         "FlowTree": (await service.http.get(f"/flows/{flow_id}/tree")).json(),
         "EventPage": (await service.http.get(f"/flows/{flow_id}/events")).json(),
+        "QueuePage": (await service.http.get("/queues")).json(),
+        "QueueDetail": (await service.http.get("/queues/nobody")).json(),
+        "QueueSettings": (await service.http.post("/queues/nobody/pause")).json(),
         "Health": (await service.http.get("/healthz")).json(),
         "Readiness": (await service.http.get("/readyz")).json(),
     }

@@ -1,6 +1,6 @@
 """The rooms below HTTP without the engine: a store that counts its reads, and a log that tests write."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from bullflow import telemetry
-from bullflow.errors import StoreAway
+from bullflow.errors import EngineAway, StoreAway
 from bullflow.flow.facts import Json
 from bullflow.flow.record import Entry
 from bullflow.flow.states import LogEvent
@@ -17,11 +17,13 @@ from bullflow.http.rooms import Rooms
 from bullflow.notifier import Notifier
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
+from bullflow.service.regulate import Regulate
 from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
 from bullflow.settings import load
 from bullflow.store import log, users
 from bullflow.store.database import Database
+from bullflow.store.queues import SetQueue
 from bullflow.store.tables import Flow
 from bullflow.store.transaction import Transaction
 from support.flows import Submitter
@@ -81,6 +83,8 @@ class Tail:
             cancel=Cancel(self.database, clock=clock, doom=_nothing, decided=lambda _: None),
             retry=Retry(self.database, clock=clock, finish=_nothing, decided=lambda _: None),
             delete=Delete(self.database, finish=_nothing),
+            regulate=Regulate(self.database, apply=_no_engine),
+            queue_facts=_no_engine,
             notifier=self.notifier,
             user_id=await self.submitter.user(),
             probes={},
@@ -89,6 +93,10 @@ class Tail:
 
 async def _nothing(_flow_id: str) -> None:
     """There is no engine below these rooms."""
+
+
+async def _no_engine(_: SetQueue | Sequence[str]) -> Any:
+    raise EngineAway("this test has none")
 
 
 def _entry(flow_id: str, seq: int) -> Entry:

@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 AT = "2026-01-02T03:04:05.678Z"
 Document = dict[str, Any]
+QUEUE_COUNTS = ("waiting", "waiting-children", "delayed", "prioritized", "active", "completed", "failed")
 
 
 @dataclass
@@ -202,6 +203,25 @@ def job_document(job_id: str, **fields: Any) -> Document:
     }
 
 
+def queue_document(name: str, **fields: Any) -> Document:
+    """A queue as the API shows it."""
+    return {
+        "name": name,
+        "counts": dict.fromkeys(QUEUE_COUNTS, 0),
+        "workers": 0,
+        "paused": False,
+        "concurrency": None,
+        "rateLimit": None,
+        "limitedFor": None,
+        **fields,
+    }
+
+
+def queue_settings(name: str, **fields: Any) -> Document:
+    """What is set for a queue, as the API shows it."""
+    return {"name": name, "paused": False, "concurrency": None, "rateLimit": None, "applied": True, **fields}
+
+
 def problem(status: int, title: str, detail: str, **fields: Any) -> Response:
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **fields}
     return JSONResponse(body, status, media_type="application/problem+json")
@@ -219,7 +239,7 @@ async def serving(port: int = 0) -> AsyncIterator[SmallService]:
         app = Starlette(
             routes=[
                 WebSocketRoute("/ws", service.live),
-                Route("/{path:path}", service.answer, methods=["GET", "POST"]),
+                Route("/{path:path}", service.answer, methods=["GET", "POST", "PUT"]),
             ]
         )
         config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)

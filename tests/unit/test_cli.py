@@ -6,14 +6,13 @@ import os
 import pty
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import pytest_asyncio
-import structlog
 
 from bullflow import serve
 from bullflow.cli import server
@@ -22,33 +21,11 @@ from bullflow.doctor import Check
 from bullflow.errors import Misconfigured
 from bullflow.settings import Settings
 from bullflow.worker import Worker
+from support.commands import Bullflow
 from support.small_service import SmallService, job_document, problem, serving
 
 FLOW = {"name": "watermark-video", "queueName": "flowQueue"}
 START = [sys.executable, "-c", "from bullflow.cli.main import main; main()"]
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Bullflow = Callable[..., Awaitable[Outcome]]
-
-
-@pytest.fixture
-def bullflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Bullflow]:
-    """The command in this process, on a thread, so that the service can run on the test's loop."""
-
-    async def run(*words: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["bullflow", *words])
-        with pytest.raises(SystemExit) as ended:
-            await asyncio.to_thread(main)
-        return Outcome(int(ended.value.code or 0), *capsys.readouterr())
-
-    yield run
-    structlog.reset_defaults()  # the command may have told it to log to a stream of this test
 
 
 @pytest_asyncio.fixture

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from bullflow.cli import flows, no_server
+from bullflow.cli import flows, no_server, queues
 from bullflow.cli.worker import worker
 from bullflow.errors import BullflowError, Misconfigured
 from bullflow.settings import load
@@ -66,6 +66,7 @@ def _bullflow(
 
 
 app.add_typer(flows.app, name="flows")
+app.add_typer(queues.app, name="queues")
 app.command()(worker)
 
 

@@ -25,6 +25,9 @@ from bullflow.wire import (
     JobPage,
     LinePage,
     Progress,
+    QueueDetail,
+    QueuePage,
+    QueueSettings,
     RetryPlan,
 )
 
@@ -123,6 +126,32 @@ class AsyncClient:
     async def job_logs(self, job_id: str, limit: int = 50, cursor: str | None = None) -> LinePage:
         """One page of what a job has logged, oldest first; `cursor` is the `next` of the page before."""
         return await self._read(LinePage, Thing("job", job_id), "/logs", {"limit": limit, "cursor": cursor})
+
+    async def queues(self, limit: int = 50, cursor: str | None = None) -> QueuePage:
+        """One page of queues by name, as they stand just now; `cursor` is the `next` of the page before."""
+        return await self._ask(QueuePage, "GET", "/queues", params=_given({"limit": limit, "cursor": cursor}))
+
+    async def queue(self, name: str) -> QueueDetail:
+        """A queue and its live workers, as they stand just now."""
+        return await self._read(QueueDetail, Thing("queue", name))
+
+    async def pause_queue(self, name: str) -> QueueSettings:
+        """Let no further job of this queue begin."""
+        return await self._act(QueueSettings, "POST", Thing("queue", name), "/pause")
+
+    async def resume_queue(self, name: str) -> QueueSettings:
+        return await self._act(QueueSettings, "POST", Thing("queue", name), "/resume")
+
+    async def limit_queue(
+        self, name: str, *, concurrency: int | None = None, rate_limit: Mapping[str, int] | None = None
+    ) -> QueueSettings:
+        """Limit what all workers of a queue do together; what is not given is not limited (any more).
+
+        `concurrency` is how many jobs may run at once; `rate_limit` how many may begin in how many milliseconds:
+        `{"max": 100, "duration": 60_000}`.
+        """
+        body = as_json({"concurrency": concurrency, "rateLimit": rate_limit})
+        return await self._act(QueueSettings, "PUT", Thing("queue", name), "/limits", content=body, headers=_JSON)
 
     async def wait(self, flow_id: str, timeout: float | None = None) -> Flow:
         """The flow, once it has ended; raises TimeoutError when that takes more than `timeout` seconds."""

@@ -7,7 +7,21 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bullflow.client.asynchronous import KEEP, AsyncClient
-from bullflow.wire import CreatedFlow, Event, Flow, FlowPage, FlowTree, Job, JobPage, LinePage, Progress, RetryPlan
+from bullflow.wire import (
+    CreatedFlow,
+    Event,
+    Flow,
+    FlowPage,
+    FlowTree,
+    Job,
+    JobPage,
+    LinePage,
+    Progress,
+    QueueDetail,
+    QueuePage,
+    QueueSettings,
+    RetryPlan,
+)
 
 Value = TypeVar("Value")
 
@@ -104,6 +118,31 @@ class Client:
     def job_logs(self, job_id: str, limit: int = 50, cursor: str | None = None) -> LinePage:
         """One page of what a job has logged, oldest first; `cursor` is the `next` of the page before."""
         return self._do(self._async.job_logs(job_id, limit, cursor))
+
+    def queues(self, limit: int = 50, cursor: str | None = None) -> QueuePage:
+        """One page of queues by name, as they stand just now; `cursor` is the `next` of the page before."""
+        return self._do(self._async.queues(limit, cursor))
+
+    def queue(self, name: str) -> QueueDetail:
+        """A queue and its live workers, as they stand just now."""
+        return self._do(self._async.queue(name))
+
+    def pause_queue(self, name: str) -> QueueSettings:
+        """Let no further job of this queue begin."""
+        return self._do(self._async.pause_queue(name))
+
+    def resume_queue(self, name: str) -> QueueSettings:
+        return self._do(self._async.resume_queue(name))
+
+    def limit_queue(
+        self, name: str, *, concurrency: int | None = None, rate_limit: Mapping[str, int] | None = None
+    ) -> QueueSettings:
+        """Limit what all workers of a queue do together; what is not given is not limited (any more).
+
+        `concurrency` is how many jobs may run at once; `rate_limit` how many may begin in how many milliseconds:
+        `{"max": 100, "duration": 60_000}`.
+        """
+        return self._do(self._async.limit_queue(name, concurrency=concurrency, rate_limit=rate_limit))
 
     def wait(self, flow_id: str, timeout: float | None = None) -> Flow:
         """The flow, once it has ended; raises TimeoutError when that takes more than `timeout` seconds."""

@@ -25,7 +25,17 @@ def worker_name(prefix: str, queue_name: str, worker_id: str) -> str:
 
     A queue's name may hold what no name of a connection can, so it is written in base64.
     """
-    return f"{prefix}:{b64encode(queue_name.encode()).decode()}:w:{worker_id}"
+    return f"{node_client_name(prefix, queue_name)}:w:{worker_id}"
+
+
+def node_client_name(prefix: str, queue_name: str) -> str:
+    """What BullMQ for Node calls the connections for a queue; a worker with a name adds `:w:` and the name."""
+    return f"{prefix}:{b64encode(queue_name.encode()).decode()}"
+
+
+def python_client_name(prefix: str, queue_name: str) -> str:
+    """What BullMQ for Python calls them."""
+    return f"{prefix}:{queue_name}"
 
 
 def bell_stream(prefix: str) -> str:

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from bullflow import wire
-from bullflow.http import control, creating, events, flows, health, live, problems
+from bullflow.http import control, creating, events, flows, health, live, problems, queues
 from bullflow.http.origins import OwnOrigins
 from bullflow.http.rooms import Rooms
 
@@ -34,6 +34,7 @@ class App(FastAPI):
                     (wire.FlowIn, "validation"),
                     (wire.FlowsIn, "validation"),
                     (wire.RetryIn, "validation"),
+                    (wire.QueueLimitsIn, "validation"),
                     (wire.Problem, "serialization"),
                 ],
                 ref_template="#/components/schemas/{model}",
@@ -49,8 +50,8 @@ def create_app(rooms: Rooms) -> FastAPI:
     app = App(title="bullflow", version=version("bullflow"), description=_ABOUT, redoc_url=None)
     app.state.rooms = rooms
     app.state.stopping = asyncio.Event()  # set by the server; what would stay open ends then
-    for router in (creating.router, flows.router, control.router, events.router, health.router, live.router):
-        app.include_router(router)
+    for part in (creating, flows, control, queues, events, health, live):
+        app.include_router(part.router)
     problems.install(app)
     settings = rooms.settings
     app.add_middleware(OwnOrigins, host=settings.host, allowed_hosts=settings.allowed_hosts)

@@ -9,3 +9,5 @@ FLOW: dict[str, Any] = {
     "opts": {"attempts": 3, "backoff": {"type": "exponential", "delay": 1000}},
     "children": [{"name": "download-video", "queueName": "flowQueue", "data": {"videoId": "42"}}],
 }
+
+LIMITS: dict[str, Any] = {"concurrency": 4, "rateLimit": {"max": 100, "duration": 60_000}}

@@ -1,4 +1,4 @@
-"""Ids as clients write them. What cannot be one of ours names nothing, and the store is not asked."""
+"""Ids and names as clients write them. What cannot be one of ours names nothing, and the store is not asked."""
 
 import re
 from typing import Annotated
@@ -7,6 +7,7 @@ from fastapi import Path
 from pydantic import AfterValidator
 
 from bullflow.errors import NotFound
+from bullflow.wire import is_queue_name
 
 SHOWN = 64
 
@@ -27,9 +28,16 @@ def job_id(text: str) -> str:
     return _possible("job", text)
 
 
+def queue_name(text: str) -> str:
+    """The text itself; raises NotFound when no queue can have this name."""
+    if not is_queue_name(text):
+        raise _not_found("queue", text)
+    return text
+
+
 def _possible(kind: str, text: str) -> str:
     if not is_possible(text):
-        raise NotFound(kind, text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+        raise _not_found(kind, text)
     return text
 
 
@@ -39,3 +47,7 @@ FlowId = Annotated[
     AfterValidator(flow_id),
 ]
 JobId = Annotated[str, Path(description="A job's `id` (not its `jobId`)."), AfterValidator(job_id)]
+
+
+def _not_found(kind: str, text: str) -> NotFound:
+    return NotFound(kind, text if len(text) <= SHOWN else f"{text[:SHOWN]}…")

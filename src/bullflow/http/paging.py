@@ -8,6 +8,7 @@ from bullflow.errors import Fault, Invalid
 from bullflow.flow.states import JobStatus
 from bullflow.http.ids import is_possible
 from bullflow.store import cursors
+from bullflow.wire import is_queue_name
 
 LARGEST_PLACE = 2**31 - 1
 NO_NUL = r"^[^\x00]*$"  # Postgres has no such texts and would take it for a fault of ours
@@ -39,6 +40,16 @@ def after_id(listing: str, cursor: str | None) -> str | None:
 def jobs_list(flow_id: str, status: JobStatus | None) -> str:
     """What a list of a flow's jobs is called in its cursors."""
     return f"jobs:{flow_id}:{status or ''}"
+
+
+def after_queue(listing: str, cursor: str | None) -> str | None:
+    """The queue behind which a page begins; raises Invalid."""
+    if cursor is None:
+        return None
+    place = cursors.decode(listing, cursor)
+    if not is_queue_name(place):
+        raise _made_up()
+    return place
 
 
 def _made_up() -> Invalid:

@@ -1,26 +1,32 @@
 """What the routes need from the rooms below, gathered in one place by `serve`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from bullflow.flow.queues import QueueFacts
 from bullflow.notifier import Notifier
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
+from bullflow.service.regulate import Regulate
 from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
 from bullflow.settings import Settings
 from bullflow.store.database import Database
 
 Probe = Callable[[], Awaitable[None]]
+AskQueues = Callable[[Sequence[str]], Awaitable[Mapping[str, QueueFacts]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
-    """`probes` ask each system that the service stands on whether it is there; they raise when it is not."""
+    """`probes` ask each system that the service stands on whether it is there; they raise when it is not.
+
+    `queue_facts` asks the engine how queues stand; it raises EngineAway.
+    """
 
     settings: Settings
     database: Database
@@ -28,6 +34,8 @@ class Rooms:
     cancel: Cancel
     retry: Retry
     delete: Delete
+    regulate: Regulate
+    queue_facts: AskQueues
     notifier: Notifier
     user_id: str
     probes: dict[str, Probe]

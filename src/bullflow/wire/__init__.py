@@ -1,7 +1,16 @@
 """The JSON shapes of REST and WebSocket, shared by the service and its clients."""
 
-from bullflow.wire.asked import FlowIn, FlowsIn, JobIn, JobOptions, RetryIn
-from bullflow.wire.reading import MAX_FAULTS, Limits, read_flow, read_flows, read_json, read_retry
+from bullflow.wire.asked import FlowIn, FlowsIn, JobIn, JobOptions, QueueLimitsIn, RetryIn
+from bullflow.wire.reading import (
+    MAX_FAULTS,
+    Limits,
+    is_queue_name,
+    read_flow,
+    read_flows,
+    read_json,
+    read_queue_limits,
+    read_retry,
+)
 from bullflow.wire.shown import (
     CheckedFlow,
     CheckedFlows,
@@ -25,6 +34,12 @@ from bullflow.wire.shown import (
     Problem,
     ProblemFault,
     Progress,
+    Queue,
+    QueueDetail,
+    QueuePage,
+    QueueSettings,
+    QueueWorker,
+    RateLimit,
     Readiness,
     RetryPlan,
 )
@@ -58,11 +73,20 @@ __all__ = [
     "Problem",
     "ProblemFault",
     "Progress",
+    "Queue",
+    "QueueDetail",
+    "QueueLimitsIn",
+    "QueuePage",
+    "QueueSettings",
+    "QueueWorker",
+    "RateLimit",
     "Readiness",
     "RetryIn",
     "RetryPlan",
+    "is_queue_name",
     "read_flow",
     "read_flows",
     "read_json",
+    "read_queue_limits",
     "read_retry",
 ]

@@ -101,3 +101,17 @@ class ShallowJob(_JobFields):
 
 class ShallowFlow(ShallowJob, _FlowFields):
     pass
+
+
+class RateLimitIn(_In):
+    """At most `max` jobs begin in each `duration`."""
+
+    max: int = Field(ge=1, le=LARGEST_SAFE_INTEGER)
+    duration: int = Field(ge=1, le=MAX_DELAY, description="Milliseconds.")
+
+
+class QueueLimitsIn(_In):
+    """What all workers of a queue may do together. What is null or left out is not limited."""
+
+    concurrency: int | None = Field(None, ge=1, le=LARGEST_SAFE_INTEGER, description="Jobs that may run at once.")
+    rate_limit: RateLimitIn | None = None

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from bullflow.errors import Fault, Invalid, Malformed
 from bullflow.flow.facts import Json
+from bullflow.flow.queues import QueueLimits, RateLimit
 from bullflow.flow.tree import POLICIES, FlowRequest, Node, with_policy
-from bullflow.wire.asked import ShallowFlow, ShallowJob
+from bullflow.wire.asked import QueueLimitsIn, QueueName, ShallowFlow, ShallowJob
 
 MAX_FAULTS = 100
+
+_QUEUE_NAME: TypeAdapter[str] = TypeAdapter(QueueName)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,29 @@ def read_retry(body: Any, data_bytes: int) -> Json | None:
 def _first(faults: list[Fault]) -> list[Fault]:
     sealed = [Fault("", f"only the first {MAX_FAULTS} faults are shown")]
     return faults if len(faults) <= MAX_FAULTS else faults[:MAX_FAULTS] + sealed
+
+
+def read_queue_limits(body: Any) -> QueueLimits:
+    """The limits that a parsed body asks for; raises Invalid with every fault."""
+    if not isinstance(body, dict):
+        raise Invalid([Fault("", "must be an object with concurrency and rateLimit")])
+    try:
+        asked = QueueLimitsIn.model_validate(body)
+    except ValidationError as error:
+        raise Invalid(_faults(error, "")) from None
+    rate = asked.rate_limit
+    return QueueLimits(
+        concurrency=asked.concurrency, rate=None if rate is None else RateLimit(max=rate.max, duration=rate.duration)
+    )
+
+
+def is_queue_name(text: str) -> bool:
+    """Whether a queue can have this name."""
+    try:
+        _QUEUE_NAME.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

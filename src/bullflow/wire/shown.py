@@ -146,6 +146,55 @@ class JobPage(_Out):
     next: str | None
 
 
+class RateLimit(_Out):
+    """At most `max` jobs begin in each `duration`, over all workers together."""
+
+    max: int
+    duration: int = Field(description="Milliseconds.")
+
+
+class QueueSettings(_Out):
+    """What is set for a queue."""
+
+    name: str
+    paused: bool
+    concurrency: int | None = Field(description="Jobs that may run at once, over all workers together.")
+    rate_limit: RateLimit | None
+    applied: bool = Field(description="Whether the engine has this already; else it gets it as soon as it answers.")
+
+
+class Queue(_Out):
+    """A queue as it stands in the engine."""
+
+    name: str
+    counts: dict[JobStatus, int] = Field(description="Jobs of anybody that the engine holds; ended ones for a while.")
+    workers: int = Field(description="Live workers, of bullflow and of BullMQ itself.")
+    paused: bool
+    concurrency: int | None = Field(description="Jobs that may run at once, over all workers together.")
+    rate_limit: RateLimit | None
+    limited_for: int | None = Field(description="Milliseconds until the rate limit lets the next job begin.")
+
+
+class QueueWorker(_Out):
+    """A live worker, seen by its connection to the engine."""
+
+    name: str | None
+    address: str
+    age: int = Field(description="Seconds since it has connected.")
+    idle: int = Field(description="Seconds since it last asked for work; a busy worker does not ask.")
+
+
+class QueueDetail(Queue):
+    """A queue with its workers."""
+
+    worker_list: list[QueueWorker]
+
+
+class QueuePage(_Out):
+    items: list[Queue]
+    next: str | None
+
+
 class Event(_Out):
     """One entry of a flow's log. `id` and `jobId` are null for entries about the flow as a whole."""
 

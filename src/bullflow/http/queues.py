@@ -1,0 +1,142 @@
+"""The routes of queues. How a queue stands just now is asked of the engine; what is set for it is stored first."""
+
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import AfterValidator
+from starlette.routing import Match
+from starlette.types import Scope
+
+from bullflow import wire
+from bullflow.flow.queues import QueueFacts, QueueLimits, WorkerFacts
+from bullflow.flow.states import JobStatus
+from bullflow.http import ids
+from bullflow.http.bodies import read_body
+from bullflow.http.examples import LIMITS
+from bullflow.http.paging import Cursor, Limit, after_queue
+from bullflow.http.problems import responses
+from bullflow.http.rooms import InRooms
+from bullflow.http.shapes import answer
+from bullflow.store import cursors, queues
+from bullflow.store.queues import SetQueue
+
+_LISTING = "queues"
+
+
+class _WholeNames(APIRoute):
+    """A route whose parameters may hold a slash, sent as `%2F`: the path is taken apart before it is decoded."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path: bytes = scope.get("raw_path") or b""
+        if b"%2f" not in path.lower():
+            return super().matches(scope)
+        match, found = super().matches({**scope, "path": path.decode("latin-1")})
+        if match is not Match.NONE:
+            found["path_params"] = {name: unquote(value) for name, value in found["path_params"].items()}
+        return match, found
+
+
+router = APIRouter(tags=["queues"], route_class=_WholeNames)
+
+QueueName = Annotated[
+    str,
+    Path(description="A queue's name, percent-encoded; a slash in it as %2F.", examples=["flowQueue"]),
+    AfterValidator(ids.queue_name),
+]
+
+
+@router.get("/queues", response_model=wire.QueuePage, responses=responses(422), summary="List queues by name")
+async def list_queues(rooms: InRooms, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """Every queue that a flow has used, as it stands in the engine just now; 503 while the engine is away."""
+    after = after_queue(_LISTING, cursor)
+    async with rooms.database.read() as snapshot:
+        names = await queues.names(snapshot, after=after, limit=limit + 1)
+    shown = names[:limit]
+    facts = await rooms.queue_facts(shown)
+    following = cursors.encode(_LISTING, shown[-1]) if len(names) > limit else None
+    return answer({"items": [_queue_shape(name, facts[name]) for name in shown], "next": following})
+
+
+@router.get("/queues/{name}", response_model=wire.QueueDetail, responses=responses(404), summary="One queue")
+async def get_queue(name: QueueName, rooms: InRooms) -> Response:
+    """A queue and its workers, as they stand in the engine just now; 503 while the engine is away."""
+    async with rooms.database.read() as snapshot:
+        await queues.must_know(snapshot, name)
+    facts = (await rooms.queue_facts([name]))[name]
+    return answer({**_queue_shape(name, facts), "workerList": [_worker_shape(worker) for worker in facts.workers]})
+
+
+@router.post(
+    "/queues/{name}/pause",
+    status_code=202,
+    response_model=wire.QueueSettings,
+    responses=responses(403, 404),
+    summary="Pause a queue",
+)
+async def pause(name: QueueName, rooms: InRooms) -> Response:
+    """No further job of it begins, with whatever workers; what runs may end. Also accepted while the engine is away."""
+    return answer(_settings_shape(await rooms.regulate.pause(name)), 202)
+
+
+@router.post(
+    "/queues/{name}/resume",
+    status_code=202,
+    response_model=wire.QueueSettings,
+    responses=responses(403, 404),
+    summary="Resume a queue",
+)
+async def resume(name: QueueName, rooms: InRooms) -> Response:
+    """Its jobs begin again. Also accepted while the engine is away."""
+    return answer(_settings_shape(await rooms.regulate.resume(name)), 202)
+
+
+@router.put(
+    "/queues/{name}/limits",
+    status_code=202,
+    response_model=wire.QueueSettings,
+    responses=responses(400, 403, 404, 413, 415, 422),
+    summary="Limit a queue",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/QueueLimitsIn"}, "example": LIMITS}
+            },
+        }
+    },
+)
+async def limit_queue(name: QueueName, request: Request, rooms: InRooms) -> Response:
+    """Both limits are set anew: what is null or left out is not limited. Also accepted while the engine is away."""
+    body = await read_body(request, rooms.settings.max_body_bytes)
+    limits = wire.read_queue_limits(wire.read_json(body))
+    return answer(_settings_shape(await rooms.regulate.limit(name, limits)), 202)
+
+
+def _queue_shape(name: str, facts: QueueFacts) -> dict[str, Any]:
+    return {
+        "name": name,
+        "counts": {status.value: facts.counts[status] for status in JobStatus if status in facts.counts},
+        "workers": len(facts.workers),
+        "paused": facts.rules.paused,
+        **_limits_shape(facts.rules.limits),
+        "limitedFor": facts.limited_for,
+    }
+
+
+def _worker_shape(worker: WorkerFacts) -> dict[str, Any]:
+    return {"name": worker.name, "address": worker.address, "age": worker.age, "idle": worker.idle}
+
+
+def _settings_shape(queue: SetQueue) -> dict[str, Any]:
+    rules = queue.rules
+    return {"name": queue.name, "paused": rules.paused, **_limits_shape(rules.limits), "applied": not queue.due}
+
+
+def _limits_shape(limits: QueueLimits) -> dict[str, Any]:
+    rate = limits.rate
+    return {
+        "concurrency": limits.concurrency,
+        "rateLimit": None if rate is None else {"max": rate.max, "duration": rate.duration},
+    }

@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import measure
+from bench.control import control
 from bench.service import Running, machine, up
 
 MEASUREMENTS: dict[str, Callable[[Running], Awaitable[list[measure.Row]]]] = {
     "lone": measure.lone_flow,
     "burst": measure.burst,
     "big": measure.big_flow,
+    "control": control,
     "idle": measure.idle,
 }
 

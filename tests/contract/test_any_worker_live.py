@@ -41,10 +41,10 @@ async def test_the_last_progress_and_all_log_lines_stay(
         created = await service.create(flow)
         await service.client.wait(created.id, timeout=30)
 
-    root = created.jobs[0]
-    assert (await service.client.job(root.id)).progress == "nearly"
-    logs = (await bull.queue(WORK).getJobLogs(root.job_id))["logs"]
-    assert logs == ["step 40", 'step {"frames":[1,2]}', 'step "nearly"']
+    root = created.jobs[0].id
+    assert (await service.client.job(root)).progress == "nearly"
+    lines = (await service.client.job_logs(root)).items
+    assert [line.line for line in lines] == ["step 40", 'step {"frames":[1,2]}', 'step "nearly"']
 
 
 async def test_jobs_have_their_turn_by_priority(service: Service, bull: Bull, tmp_path: Path, kind: str) -> None:

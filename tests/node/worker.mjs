@@ -44,6 +44,12 @@ const handlers = {
     throw new UnrecoverableError(job.data.reason);
   },
 
+  // Fails unless the file of its data exists; else returns its value.
+  "need-file": async (job) => {
+    if (!existsSync(job.data.path)) throw new Error("no file");
+    return job.data.value;
+  },
+
   // Reports each step of its data as progress and in its log.
   report: async (job) => {
     for (const step of job.data.steps) {

@@ -51,6 +51,12 @@ async def give_up(job: Job) -> None:
     raise UnrecoverableError(job.data["reason"])
 
 
+def need_file(job: Job) -> Any:
+    if not Path(job.data["path"]).exists():
+        raise RuntimeError("no file")
+    return job.data["value"]
+
+
 async def report(job: Job) -> str:
     for step in job.data["steps"]:
         await job.progress(step)
@@ -82,6 +88,7 @@ HANDLERS = {
     "fail-first": fail_first,
     "fail": fail,
     "give-up": give_up,
+    "need-file": need_file,
     "report": report,
     "until-file": until_file,
 }

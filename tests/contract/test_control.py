@@ -337,6 +337,19 @@ class TestWorkers:
         assert worker.address
         assert worker.age >= worker.idle >= 0
 
+    async def test_our_worker_is_seen_once_also_while_it_has_never_been_idle(self, bull: Bull) -> None:
+        crew = Crew()
+        await add(bull, 2)
+        async with working(bull, crew.ours(), concurrency=1):
+            await crew.begun.acquire()
+            busy = await facts(bull)
+            crew.may_end.set()
+            await bull.until_idle()
+            idle = await facts(bull)
+
+        assert len(busy.workers) == 1
+        assert [worker.name for worker in idle.workers] == [worker.name for worker in busy.workers]
+
     async def test_a_worker_that_has_gone_is_not_seen(self, bull: Bull) -> None:
         async with working(bull, Worker(JOBS)):
             await bull.until_idle()

@@ -26,7 +26,7 @@ from bullflow.engine.backoff import pause_before_retry
 from bullflow.engine.connection import asked, away, connect
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.keeper import Keeper, KeeperOptions
-from bullflow.engine.keys import queue_key, worker_name
+from bullflow.engine.keys import busy_worker_name, queue_key, worker_name
 from bullflow.engine.pipe import Pipe
 from bullflow.engine.queue import LockLost, Next, Queue
 from bullflow.errors import EngineAway, EngineRefused, UnrecoverableError
@@ -86,7 +86,7 @@ class Consumer:
         self._log = log
         self._worker_id = worker_id
         self._marker = queue_key(prefix, queue_name, "marker")
-        self._pipe = Pipe(connect(url, f"bullflow:worker:{worker_id}"))
+        self._pipe = Pipe(connect(url, busy_worker_name(prefix, queue_name, worker_id)))
         self._blocking: Redis = connect(url, worker_name(prefix, queue_name, worker_id), block=LONGEST_WAIT)
         self.queue = Queue(self._pipe, prefix, queue_name, worker=worker_id, lock_ms=milliseconds(keeping.lock))
         self._free = concurrency

@@ -108,13 +108,25 @@ def _workers(
     python = {python_client_name(prefix, name): name for name in names}
     node = {node_client_name(prefix, name): name for name in names}
     found: dict[str, list[WorkerFacts]] = {name: [] for name in names}
+    busy: list[tuple[str, WorkerFacts]] = []
     for client in clients:
-        queue, _, own_name = client.get("name", "").partition(":w:")
-        if queue in node:
+        queue, kind, own_name = _parted(client.get("name", ""))
+        if queue in node and kind == "c":
+            busy.append((node[queue], _worker(client, own_name)))
+        elif queue in node and kind in ("", "w"):
             found[node[queue]].append(_worker(client, own_name))
-        elif queue in python and _only_waits(client):
+        elif queue in python and kind in ("", "w") and _only_waits(client):
             found[python[queue]].append(_worker(client, own_name))
+    for name, worker in busy:
+        if all(worker.name != other.name for other in found[name]):
+            found[name].append(worker)
     return {name: tuple(workers) for name, workers in found.items()}
+
+
+def _parted(client_name: str) -> tuple[str, str, str]:
+    """The queue that a connection's name speaks of, what the connection is for, and its worker's own name."""
+    prefix, queue, kind, own_name = (*client_name.split(":", 3), "", "", "")[:4]
+    return f"{prefix}:{queue}", kind, own_name
 
 
 def _only_waits(client: Mapping[str, str]) -> bool:

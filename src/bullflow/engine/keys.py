@@ -28,6 +28,14 @@ def worker_name(prefix: str, queue_name: str, worker_id: str) -> str:
     return f"{node_client_name(prefix, queue_name)}:w:{worker_id}"
 
 
+def busy_worker_name(prefix: str, queue_name: str, worker_id: str) -> str:
+    """What a worker of ours calls the connection by which it takes and ends jobs.
+
+    The other one is there only once the worker has waited for work, and a worker may be busy from its start.
+    """
+    return f"{node_client_name(prefix, queue_name)}:c:{worker_id}"
+
+
 def node_client_name(prefix: str, queue_name: str) -> str:
     """What BullMQ for Node calls the connections for a queue; a worker with a name adds `:w:` and the name."""
     return f"{prefix}:{b64encode(queue_name.encode()).decode()}"

@@ -181,7 +181,7 @@ class QueueWorker(_Out):
     name: str | None
     address: str
     age: int = Field(description="Seconds since it has connected.")
-    idle: int = Field(description="Seconds since it last asked for work; a busy worker does not ask.")
+    idle: int = Field(description="Seconds since it last said something by this connection.")
 
 
 class QueueDetail(Queue):

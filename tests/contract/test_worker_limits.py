@@ -115,6 +115,7 @@ async def test_a_timeout_counts_as_one_attempt(bull: Bull) -> None:
         assert (await bull.ended(branch.job.job_id))["returnvalue"] == "2"
 
 
+@pytest.mark.usefixtures("little_grace")
 async def test_a_function_that_takes_too_long_fails_and_its_thread_is_not_missed(
     bull: Bull, release: threading.Event
 ) -> None:
@@ -292,6 +293,26 @@ async def test_a_job_that_outlasts_the_stop_is_told_and_left_to_others(
     assert await bull.state(branch.job.job_id) == "active"
     assert await bull.history(branch.job.job_id) == ["added", "waiting", "active"]
     release.set()
+
+
+async def test_a_thread_that_has_outlasted_the_stop_is_not_waited_for_again(
+    bull: Bull, release: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "GRACE", timedelta(seconds=0.1))
+    monkeypatch.setattr(runner_module, "GRACE", timedelta(minutes=1))
+    worker = Worker(JOBS)
+    started = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    @worker.task("root")
+    def root(_: Job) -> None:
+        loop.call_soon_threadsafe(started.set)
+        release.wait(60)
+
+    async with working(bull, worker, stop_timeout=timedelta(seconds=0.1)) as stop:
+        await bull.add(tree("root"))
+        await started.wait()
+        stop.set()
 
 
 async def test_a_job_that_heeds_the_signal_in_time_still_counts(bull: Bull) -> None:

@@ -11,17 +11,19 @@ import orjson
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from bullflow.engine.consumer import Completed, Failed, Outcome
+from bullflow.engine.attempt import Completed, Failed, Outcome
 from bullflow.engine.delivery import Delivery
+from bullflow.engine.insist import insist
 from bullflow.engine.queue import Queue
-from bullflow.errors import JobFailure, JobTimedOut, ResultNotJson, ResultTooLarge, UnrecoverableError
+from bullflow.errors import JobCancelled, JobFailure, JobTimedOut, ResultNotJson, ResultTooLarge, UnrecoverableError
+from bullflow.loop import Complaints
 from bullflow.worker.job import Job
 from bullflow.worker.registry import Handler, Registry, Task
-from bullflow.worker.signal import AbortSignal, Reason
+from bullflow.worker.signal import AbortSignal
 from bullflow.worker.threads import Threads
 
 GRACE = timedelta(seconds=5)
-"""How long a handler may take to end after it was cancelled."""
+"""How long a handler may take to end after it was told to."""
 MOST_ABANDONED = 1_000
 """How many threads may be left behind in handlers that did not heed their time limit."""
 LONGEST_REASON = 10_000
@@ -36,6 +38,14 @@ class _Raised:
     error: BaseException
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A job that runs here: what its handler is told, and the reason for which it was cancelled, once it is."""
+
+    signal: AbortSignal
+    cancelled: "asyncio.Future[str]"
+
+
 class Runner:
     """The jobs that run in this process for one worker."""
 
@@ -45,27 +55,32 @@ class Runner:
         self._threads = Threads(threads + MOST_ABANDONED)
         self._largest_result = largest_result
         self._log = log
+        self._complaints = Complaints("worker.children", log)
         # By id and token: after a lost lock the same job may run here twice.
-        self._signals: dict[tuple[str, str], AbortSignal] = {}
+        self._runs: dict[tuple[str, str], _Run] = {}
 
     async def run(self, delivery: Delivery, queue: Queue) -> Outcome:
         """Run the handler of this job's name."""
         key = (delivery.job_id, delivery.token)
-        signal = self._signals[key] = AbortSignal()
+        run = self._runs[key] = _Run(AbortSignal(), asyncio.get_running_loop().create_future())
         structlog.contextvars.bind_contextvars(job_id=delivery.job_id, job=delivery.name)
         try:
-            return await self._run(delivery, queue, signal)
+            return await self._run(delivery, queue, run)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             return self._failed(error)
         finally:
-            del self._signals[key]
+            del self._runs[key]
 
-    async def _run(self, delivery: Delivery, queue: Queue, signal: AbortSignal) -> Outcome:
+    async def _run(self, delivery: Delivery, queue: Queue, run: _Run) -> Outcome:
         task = self._registry.find(delivery.name)
-        job = Job(delivery, queue, signal)
-        result = await self._within(_time_limit(delivery, task), self._start(task, job), signal)
+        if delivery.envelope.children:
+            delivery = await insist(partial(queue.with_children, delivery), self._complaints)
+        if run.cancelled.done():
+            raise JobCancelled(run.cancelled.result())
+        job = Job(delivery, queue, run.signal)
+        result = await self._within(_time_limit(delivery, task), self._start(task, job), run)
         if isinstance(result, _Raised):
             return self._failed(result.error)
         return Completed(result=_as_json(delivery.name, result, self._largest_result))
@@ -75,26 +90,35 @@ class Runner:
             return asyncio.create_task(_in_loop(task.handler, job))
         return self._threads.start(partial(_in_thread, task.handler, job))
 
-    async def _within(self, limit: timedelta | None, running: "asyncio.Future[Any]", signal: AbortSignal) -> Any:
-        """The handler's return value; raises JobTimedOut after `limit`, whatever the handler makes of it."""
+    async def _within(self, limit: timedelta | None, running: "asyncio.Future[Any]", run: _Run) -> Any:
+        """The handler's return value; raises JobTimedOut or JobCancelled, whatever the handler makes of it."""
         try:
-            done, _ = await asyncio.wait({running}, timeout=None if limit is None else limit.total_seconds())
-            if not done and limit is not None:
-                signal.abort("timed out")
-                await self._cancel(running)
-                raise JobTimedOut(limit.total_seconds())
+            seconds = None if limit is None else limit.total_seconds()
+            done, _ = await asyncio.wait({running, run.cancelled}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if run.cancelled in done:
+                await self._stop(running)
+                raise JobCancelled(run.cancelled.result())
+            if not done and seconds is not None:
+                run.signal.abort("timed out")
+                await self._stop(running)
+                raise JobTimedOut(seconds)
             return running.result()
         except asyncio.CancelledError:
             if not running.done():
-                await self._cancel(running)
+                if not isinstance(running, asyncio.Task):
+                    running.cancel()  # the worker is on its way out, and threads have been told before
+                await self._stop(running)
             elif running.cancelled():
                 raise _cancelled() from None
             raise
 
-    async def _cancel(self, running: "asyncio.Future[Any]") -> None:
-        running.cancel()
+    async def _stop(self, running: "asyncio.Future[Any]") -> None:
+        """Let a handler end that has its signal: a coroutine is cancelled, a thread cannot be."""
+        if isinstance(running, asyncio.Task):
+            running.cancel()
         await asyncio.wait({running}, timeout=GRACE.total_seconds())
         if not running.done():
+            running.cancel()
             self._log.warning("worker.handler_ignores_cancellation")
 
     def _failed(self, error: BaseException) -> Failed:
@@ -112,15 +136,21 @@ class Runner:
     def lost(self, delivery: Delivery) -> None:
         """The job's lock is gone: another worker may have it, and what this one returns will be ignored."""
         self._log.warning("worker.lock_lost", job_id=delivery.job_id)
-        signal = self._signals.get((delivery.job_id, delivery.token))
-        if signal is not None:
-            signal.abort("lock lost")
+        run = self._runs.get((delivery.job_id, delivery.token))
+        if run is not None:
+            run.signal.abort("lock lost")
 
-    def abort(self, reason: Reason, job_id: str | None = None) -> None:
-        """Tell one running job, or all, to stop."""
-        for (running, _), signal in self._signals.items():
-            if job_id in (None, running):
-                signal.abort(reason)
+    def abort(self, delivery: Delivery, reason: str) -> None:
+        """The job is withdrawn: stop its handler, and let it fail with this reason."""
+        run = self._runs.get((delivery.job_id, delivery.token))
+        if run is not None and not run.cancelled.done():
+            run.signal.abort("cancelled")
+            run.cancelled.set_result(reason)
+
+    def shut_down(self) -> None:
+        """Tell all running handlers to stop."""
+        for run in self._runs.values():
+            run.signal.abort("shutting down")
 
 
 async def _in_loop(handler: Handler, job: Job) -> Any:

@@ -114,7 +114,7 @@ async def _finish(working: "asyncio.Task[None]", runner: Runner, limit: timedelt
     """Wait for running jobs; those that take too long are told to stop, and then left to others."""
     done, _ = await asyncio.wait({working}, timeout=limit.total_seconds())
     if not done:
-        runner.abort("shutting down")
+        runner.shut_down()
         done, _ = await asyncio.wait({working}, timeout=GRACE.total_seconds())
     if done:
         await working

@@ -1,0 +1,20 @@
+"""Asks the engine until it is there to answer, for what must be done before a job can go on."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from bullflow.errors import EngineAway
+from bullflow.loop import Complaints, Pauses
+
+T = TypeVar("T")
+
+
+async def insist(act: Callable[[], Awaitable[T]], complaints: Complaints) -> T:
+    """What `act` returns, however long the engine is away; `act` may be done more than once."""
+    pauses = Pauses()
+    while True:
+        try:
+            return await act()
+        except EngineAway as error:
+            complaints.about(error)
+            await pauses.rest()

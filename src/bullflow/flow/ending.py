@@ -43,18 +43,20 @@ def after_failures(
     """What these final failures bring with them; None when it is nothing.
 
     Under BullMQ's bare policy the parent waits for ever, so it and all above it fail. A flow that is to
-    fail fast and can no longer complete cancels what has not started; jobs above the failed one, which a
+    fail fast and can no longer complete cancels what has not started; jobs above the failed ones, which a
     worker will fail, are left to it.
     """
     ending = _Ending(flow, now)
     unfinished = {job.id: job for job in open_jobs}
-    for job in failed:
-        above = list(_above(job, unfinished))
+    lines = [(job, list(_above(job, unfinished))) for job in failed]
+    for job, above in lines:
         if job.policy is Policy.WAIT:
             ending.fail_all(job, above)
-        if flow.fail_fast and _reaches_root(job, above):
-            spared = {parent.id for parent in above}
-            ending.cancel((other for other in open_jobs if _not_started(other) and other.id not in spared), FAILED_FAST)
+    fatal = [above for job, above in lines if _reaches_root(job, above)]
+    if flow.fail_fast and fatal:
+        # Those above any of them: several may fail at once, and none of their reasons is to be lost.
+        spared = {parent.id for above in fatal for parent in above}
+        ending.cancel((job for job in open_jobs if _not_started(job) and job.id not in spared), FAILED_FAST)
     return ending.changes() if ending.flow.changed else None
 
 

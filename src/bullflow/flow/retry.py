@@ -18,13 +18,21 @@ def of_flow(unfinished: Sequence[JobState]) -> list[JobState]:
     From the root down, along what has failed. A job that failed below one that completed, or goes on, is not
     needed: its parent has come to terms with the failure and keeps its result.
     """
-    doomed = {job.parent_id for job in unfinished if job.status in TO_RETRY and _fails_parent(job)}
+    doomed = _doomed(unfinished)
     again: set[str] = set()
     for job in sorted(unfinished, key=lambda job: job.depth):
-        # One whose child has failed is about to fail itself, when a worker takes it.
         if (job.is_root or job.parent_id in again) and (job.status in TO_RETRY or job.id in doomed):
             again.add(job.id)
     return [job for job in unfinished if job.id in again]
+
+
+def _doomed(unfinished: Sequence[JobState]) -> set[str | None]:
+    """Jobs that have failed children, or are above such: those that have not ended do when a worker takes them."""
+    doomed: set[str | None] = set()
+    for job in sorted(unfinished, key=lambda job: job.depth, reverse=True):
+        if (job.status in TO_RETRY or job.id in doomed) and _fails_parent(job):
+            doomed.add(job.parent_id)
+    return doomed
 
 
 def of_job(line: Sequence[JobState]) -> list[JobState]:
@@ -36,7 +44,8 @@ def of_job(line: Sequence[JobState]) -> list[JobState]:
     if job.status not in TO_RETRY:
         raise Conflict(f"The job is {job.status}; only a job that has failed or was cancelled can be retried.")
     for below, parent in zip(line[:0:-1], line[-2::-1], strict=True):
-        if parent.status not in ENDED and not _fails_parent(below):
+        fails = below.status is not JobStatus.COMPLETED and _fails_parent(below)
+        if parent.status not in ENDED and not fails:
             raise Conflict(f'The job "{parent.name}" above it is {parent.status} and goes on without it.')
     return list(line)
 

@@ -9,7 +9,6 @@ from bullflow.engine.address import engine_url
 from bullflow.engine.connection import connect
 from bullflow.engine.facts import EngineFacts, engine_facts
 from bullflow.errors import BullflowError, Misconfigured
-from bullflow.leader import RECORDER
 from bullflow.settings import Settings
 from bullflow.store import leases, schema
 from bullflow.store.database import Database
@@ -79,7 +78,7 @@ async def _recorder(settings: Settings) -> str:
     database = Database(settings.store_url)
     try:
         async with database.read() as snapshot:
-            if await leases.is_held(snapshot, RECORDER, now_ms()):
+            if await leases.is_held(snapshot, leases.RECORDER, now_ms()):
                 return "one is running"
     finally:
         await database.close()

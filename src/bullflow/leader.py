@@ -19,8 +19,6 @@ from bullflow.store import leases
 from bullflow.store.database import Database
 from bullflow.store.leases import Held
 
-RECORDER = "recorder"
-
 
 class Leader:
     """Keeps trying for the lease, and runs `work` while it has it."""
@@ -53,7 +51,7 @@ class Leader:
     async def _acquire(self) -> Held | None:
         try:
             async with self._database.write() as transaction:
-                held = await leases.acquire(transaction, RECORDER, self._holder, self._clock(), self._term)
+                held = await leases.acquire(transaction, leases.RECORDER, self._holder, self._clock(), self._term)
         except Exception as error:
             self._complaints.about(error)
             return None

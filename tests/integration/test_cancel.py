@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bullflow.errors import ApiError, NotFound
+from bullflow.flow.states import LogEvent
 from support.eventually import eventually
 from support.service import Service
 from support.stage import Stage, job, statuses
@@ -56,7 +57,7 @@ async def test_cancelling_twice_is_cancelling_once(staged: Service, stage: Stage
     third = await staged.client.cancel(flow.id)
 
     assert first.status == second.status == third.status == "cancelled"
-    assert [entry.event for entry in await staged.log_of(flow.id)].count("flow.cancelled") == 1
+    assert [entry.event for entry in await staged.log_of(flow.id)].count(LogEvent.FLOW_CANCELLED) == 1
 
 
 async def test_a_flow_that_has_completed_cannot_be_cancelled(staged: Service) -> None:

@@ -1,7 +1,10 @@
 """What a final failure means for the rest of a flow: its policies, failing fast, and the deadline."""
 
+from typing import Any
+
 import pytest
 
+from bullflow.flow.states import JobStatus
 from bullflow.wire import Flow
 from support.eventually import eventually
 from support.service import Service
@@ -31,7 +34,8 @@ async def test_a_parent_runs_in_spite_of_a_child_whose_failure_is_ignored(
     staged: Service, stage: Stage, policy: str
 ) -> None:
     stage.broken.add("bad")
-    flow = await staged.run(job("sum", "root", job("value", "bad", **{policy: True}), job("value", "good", value=7)))
+    opts: dict[str, Any] = {policy: True}
+    flow = await staged.run(job("sum", "root", job("value", "bad", **opts), job("value", "good", value=7)))
 
     assert (flow.status, flow.result, flow.error) == ("completed", 7, None)
     assert await statuses(staged, flow.id) == {"root": "completed", "bad": "failed", "good": "completed"}
@@ -63,7 +67,7 @@ async def test_a_parent_that_bullmq_would_leave_waiting_ends_the_flow_with_the_r
 
     async def nothing_is_left() -> bool:
         flow_now = await staged.client.get(flow.id)
-        return flow_now.counts["completed"] == 1
+        return flow_now.counts[JobStatus.COMPLETED] == 1
 
     await eventually(nothing_is_left)
     assert stage.starts == {"bad": 1, "sibling": 1}

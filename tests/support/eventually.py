@@ -7,9 +7,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(fact: Callable[[], Awaitable[T]], *, within: float = 20) -> T:
+async def eventually(fact: Callable[[], Awaitable[T | None]], *, within: float = 20) -> T:
     """The first true value of `fact`; AssertionError with its last value when the time is over."""
-    value = None
+    value: T | None = None
     deadline = asyncio.get_running_loop().time() + within
     while asyncio.get_running_loop().time() < deadline:
         value = await fact()

@@ -129,7 +129,7 @@ class _Actor:
         self.doomed = self.woken_early = False
         self.last_move: FactId | None = None
         self.children: list[_Actor] = []
-        self.before = JobState(
+        self.before: JobState = JobState(
             id=name,
             job_id=run_id(name, script.run),
             flow_id=flow,

@@ -17,6 +17,7 @@ from bullflow.http.rooms import Rooms
 from bullflow.notifier import Notifier
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
+from bullflow.service.explain import Explain
 from bullflow.service.regulate import Regulate
 from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
@@ -83,6 +84,7 @@ class Tail:
             cancel=Cancel(self.database, clock=clock, doom=_nothing, decided=lambda _: None),
             retry=Retry(self.database, clock=clock, finish=_nothing, decided=lambda _: None),
             delete=Delete(self.database, finish=_nothing),
+            explain=Explain(self.database, queue_facts=_no_engine, places=_no_engine, clock=clock),
             regulate=Regulate(self.database, apply=_no_engine),
             queue_facts=_no_engine,
             notifier=self.notifier,
@@ -95,7 +97,7 @@ async def _nothing(_flow_id: str) -> None:
     """There is no engine below these rooms."""
 
 
-async def _no_engine(_: SetQueue | Sequence[str]) -> Any:
+async def _no_engine(_: SetQueue | Sequence[Any]) -> Any:
     raise EngineAway("this test has none")
 
 

@@ -18,6 +18,7 @@ from bullflow.wire import (
     CreatedFlow,
     CreatedFlows,
     Event,
+    Explanation,
     Flow,
     FlowPage,
     FlowTree,
@@ -89,6 +90,10 @@ class AsyncClient:
         """Run one job again, with other data if there is some, and every job above it; returns its flow."""
         body = {} if data is KEEP else {"content": as_json({"data": data}), "headers": _JSON}
         return await self._act(Flow, "POST", Thing("job", job_id), "/retry", **body)
+
+    async def explain(self, flow_id: str) -> Explanation:
+        """Why each unfinished part of the flow is not running."""
+        return await self._read(Explanation, Thing("flow", flow_id), "/explain")
 
     async def delete(self, flow_id: str) -> None:
         """Forget a flow that has ended."""

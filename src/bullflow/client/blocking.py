@@ -10,6 +10,7 @@ from bullflow.client.asynchronous import KEEP, AsyncClient
 from bullflow.wire import (
     CreatedFlow,
     Event,
+    Explanation,
     Flow,
     FlowPage,
     FlowTree,
@@ -84,6 +85,10 @@ class Client:
     def retry_job(self, job_id: str, data: Any = KEEP) -> Flow:
         """Run one job again, with other data if there is some, and every job above it; returns its flow."""
         return self._do(self._async.retry_job(job_id, data))
+
+    def explain(self, flow_id: str) -> Explanation:
+        """Why each unfinished part of the flow is not running."""
+        return self._do(self._async.explain(flow_id))
 
     def delete(self, flow_id: str) -> None:
         """Forget a flow that has ended."""

@@ -1,4 +1,4 @@
-"""The routes that change what becomes of a flow: cancel, retry, delete."""
+"""The routes about what becomes of a flow: cancel, retry, delete, and why it does not go on."""
 
 from typing import Annotated, Any
 
@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from bullflow import wire
 from bullflow.http.bodies import read_body
+from bullflow.http.explained import explained_shape
 from bullflow.http.ids import FlowId, JobId
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms, Rooms
@@ -88,6 +89,20 @@ async def delete(flow_id: FlowId, rooms: InRooms) -> Response:
     """Forget a flow that has ended: its jobs, its log, its key."""
     await rooms.delete(rooms.user_id, flow_id)
     return Response(status_code=204)
+
+
+@router.get(
+    "/flows/{flow_id}/explain",
+    response_model=wire.Explanation,
+    responses=responses(404),
+    summary="Why is it not running?",
+)
+async def explain(flow_id: FlowId, rooms: InRooms) -> Response:
+    """For each unfinished part of the flow, why it is where it is; what holds back the rest comes first.
+
+    Asks the engine about queues, workers and places in line; if it is away, that is told as a reason.
+    """
+    return answer(explained_shape(await rooms.explain(rooms.user_id, flow_id)))
 
 
 async def _retried(rooms: Rooms, plan: Plan, *, dry_run: bool) -> Response:

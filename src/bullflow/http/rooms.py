@@ -11,6 +11,7 @@ from bullflow.flow.queues import QueueFacts
 from bullflow.notifier import Notifier
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
+from bullflow.service.explain import Explain
 from bullflow.service.regulate import Regulate
 from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
@@ -34,6 +35,7 @@ class Rooms:
     cancel: Cancel
     retry: Retry
     delete: Delete
+    explain: Explain
     regulate: Regulate
     queue_facts: AskQueues
     notifier: Notifier

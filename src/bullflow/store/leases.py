@@ -17,6 +17,9 @@ from bullflow.store.sql import insert_or_leave
 from bullflow.store.tables import Lease
 from bullflow.store.transaction import Transaction
 
+RECORDER = "recorder"
+"""Who holds this one records and dispatches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:

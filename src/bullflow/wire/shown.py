@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from bullflow.flow.explain import Reason
 from bullflow.flow.states import FlowStatus, JobStatus, LogEvent
 
 
@@ -250,3 +251,42 @@ class LiveLine(Line):
     """A log line as a watcher gets it. Like progress it has no `seq`, and may be left out when many come."""
 
     flow_id: str
+
+
+class ExplainedChild(_Out):
+    id: str
+    name: str
+    status: JobStatus
+    queue_name: str
+    worker: str | None = None
+    started_at: str | None = None
+
+
+class ExplainedChildren(_Out):
+    count: int
+    jobs: list[ExplainedChild] = Field(description="The first of them.")
+
+
+class ExplainedJob(ExplainedChild):
+    waits_for: ExplainedChildren | None = None
+
+
+class ExplainedReason(_Out):
+    """One reason, told once for all jobs that it holds back."""
+
+    reason: Reason
+    detail: str = Field(description="The reason in words, with the way out where there is one.")
+    count: int = Field(description="How many jobs.")
+    queue_name: str
+    behind: int | None = Field(None, description="How many jobs come before the first of them.")
+    until: str | None = Field(None, description="When the first of them is due.")
+    jobs: list[ExplainedJob] = Field(description="The first of them, in tree order.")
+
+
+class Explanation(_Out):
+    flow_id: str
+    status: FlowStatus
+    engine: str = Field(description="`ok`, or why the engine does not answer.")
+    reasons: list[ExplainedReason] = Field(
+        description="What holds back the rest comes first; empty when all has ended."
+    )

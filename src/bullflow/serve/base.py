@@ -1,0 +1,69 @@
+"""What every part of the service stands on: both systems, and the bells between processes."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from uuid_utils import uuid7
+
+from bullflow import telemetry
+from bullflow.engine.address import engine_url
+from bullflow.engine.bell import Bell
+from bullflow.engine.connection import Client, connect
+from bullflow.engine.keys import news_channel, work_channel
+from bullflow.engine.remover import Remover
+from bullflow.regulator import Regulator
+from bullflow.settings import Settings
+from bullflow.store.database import Database
+from bullflow.withdrawer import Withdrawer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What every part of the service has: both systems, and the bells between processes."""
+
+    settings: Settings
+    database: Database
+    client: Client
+    news: Bell
+    work: Bell
+    origin: str
+
+
+@asynccontextmanager
+async def open_base(settings: Settings) -> AsyncIterator[Base]:
+    origin = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"[-64:]
+    database = Database(settings.store_url)
+    client = connect(engine_url(settings), "bullflow:service")
+    log = telemetry.logger("bell")
+    # Those who listen block for as long as it is quiet, so they have a connection of their own.
+    listening = connect(engine_url(settings), "bullflow:bells", forever=True)
+    try:
+        yield Base(
+            settings=settings,
+            database=database,
+            client=client,
+            news=Bell(listening, news_channel(settings.prefix), origin=origin, log=log),
+            work=Bell(listening, work_channel(settings.prefix), origin=origin, log=log),
+            origin=origin,
+        )
+    finally:
+        await listening.aclose()
+        await client.aclose()
+        await database.close()
+
+
+def withdrawer_of(base: Base) -> Withdrawer:
+    remover = Remover(base.client, base.settings.prefix, origin=base.origin)
+    return Withdrawer(base.database, remover, log=telemetry.logger("withdrawer"))
+
+
+def regulator_of(base: Base) -> Regulator:
+    return Regulator(base.database, base.client, base.settings.prefix)
+
+
+def new_id() -> str:
+    return str(uuid7())

@@ -1,0 +1,117 @@
+"""Builds the rooms and wires them together; decides nothing.
+
+`up` is everything in one process, on the embedded default where nothing else is configured; `api`
+and `recorder` are the parts alone. All of them run until SIGTERM or SIGINT and then stop gracefully:
+first no new requests and jobs, then what is running may end, then the rest, and the engine last.
+"""
+
+import asyncio
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+from bullflow import telemetry
+from bullflow.engine.embedded import EmbeddedEngine
+from bullflow.errors import Misconfigured
+from bullflow.http.server import listen
+from bullflow.loop import side_by_side
+from bullflow.serve.base import open_base
+from bullflow.serve.leading import recording
+from bullflow.serve.rooms import Ready, build_rooms, notifying, serving
+from bullflow.serve.running import running, stop_on_signals
+from bullflow.settings import Settings
+from bullflow.store import schema
+from bullflow.worker import Worker
+
+
+async def up(settings: Settings, workers: Sequence[Worker], ready: Ready, *, stop: asyncio.Event | None = None) -> None:
+    """Everything in one process. `ready` is told the service's url. Without a `stop`, signals stop it."""
+    stop = stop or stop_on_signals()
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(settings.host, settings.port))
+        stack.enter_context(_only_one_in(settings.data_dir))
+        if settings.redis_url is None:
+            settings = await _embedded(settings, stack)
+        await upgrade(settings)
+        base = await stack.enter_async_context(open_base(settings))
+        rooms = await build_rooms(base)
+        async with running(recording(base), base.news.run(), base.work.run(), notifying(rooms)):
+            jobs = (worker.run(settings, stop=stop) for worker in workers)
+            await side_by_side(serving(rooms, listener, stop, ready), *jobs)
+
+
+async def api(settings: Settings, ready: Ready) -> None:
+    """The HTTP service alone."""
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(settings.host, settings.port))
+        await _check_schema(settings)
+        base = await stack.enter_async_context(open_base(settings))
+        rooms = await build_rooms(base)
+        async with running(base.news.run(), base.work.run(), notifying(rooms)):
+            await serving(rooms, listener, stop, ready)
+
+
+async def recorder(settings: Settings, ready: Ready) -> None:
+    """The recorder and the dispatcher alone; one of several works, the others stand by."""
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        await _check_schema(settings)
+        base = await stack.enter_async_context(open_base(settings))
+        async with running(recording(base), base.news.run(), base.work.run()):
+            ready(settings.store_url)
+            await stop.wait()
+
+
+async def upgrade(settings: Settings) -> str:
+    """Bring the database to the newest revision; returns a sentence that says what was done."""
+    if settings.database_url is None:
+        _make_data_dir(settings.data_dir)
+    before, after = await asyncio.to_thread(schema.upgrade, settings.store_url)
+    if before == after:
+        return f"The database is up to date (revision {after})."
+    return f"The database was brought from {before or 'nothing'} to revision {after}."
+
+
+async def _embedded(settings: Settings, stack: AsyncExitStack) -> Settings:
+    engine = EmbeddedEngine(settings.data_dir)
+    stack.push_async_callback(engine.stop)
+    await engine.start()
+    await stack.enter_async_context(running(engine.keep(telemetry.logger("engine"))))
+    return settings.model_copy(update={"redis_url": engine.url})
+
+
+@contextmanager
+def _only_one_in(data_dir: Path) -> Iterator[None]:
+    """Two services on one data directory would take each other's engine away."""
+    _make_data_dir(data_dir)
+    with (data_dir / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Misconfigured(
+                f"another `bullflow up` runs on the data directory {data_dir.absolute()}; "
+                "stop it, or choose another directory with --data-dir"
+            ) from None
+        yield
+
+
+def _make_data_dir(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"the data directory {data_dir.absolute()} cannot be made: {error.strerror}; choose another with --data-dir"
+        ) from None
+
+
+async def _check_schema(settings: Settings) -> None:
+    if settings.database_url is None:
+        _make_data_dir(settings.data_dir)
+    found, needed = await asyncio.to_thread(schema.current, settings.store_url), schema.newest()
+    if found != needed:
+        raise Misconfigured(
+            f"the database is at revision {found or 'nothing'} and this version needs {needed}; "
+            "run `bullflow db upgrade`"
+        )

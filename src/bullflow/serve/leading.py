@@ -1,0 +1,94 @@
+"""What only one process does at a time: recording, dispatching, withdrawing, and what time brings about."""
+
+from functools import partial
+from typing import Any
+
+from bullflow import loop, telemetry
+from bullflow.clock import now_ms
+from bullflow.dispatcher import LOOK_EVERY as DISPATCHER_LOOKS
+from bullflow.dispatcher import Dispatcher
+from bullflow.engine.address import engine_url
+from bullflow.engine.connection import connect
+from bullflow.engine.producer import Producer
+from bullflow.engine.stream import EventStreams
+from bullflow.errors import LeadershipLost
+from bullflow.janitor import LOOK_EVERY as JANITOR_LOOKS
+from bullflow.janitor import Janitor
+from bullflow.leader import Leader
+from bullflow.recorder import BLOCK, Lease, Recorder
+from bullflow.regulator import LOOK_EVERY as REGULATOR_LOOKS
+from bullflow.serve.base import Base, regulator_of, withdrawer_of
+from bullflow.serve.running import running
+from bullflow.serve.telling import tell_ended, tell_recorded
+from bullflow.store.leases import Held
+from bullflow.withdrawer import LOOK_EVERY as WITHDRAWER_LOOKS
+from bullflow.withdrawer import Withdrawer
+
+
+async def recording(base: Base) -> None:
+    settings = base.settings
+    dispatcher = Dispatcher(
+        base.database,
+        Producer(base.client, settings.prefix, keep=settings.engine_keep, stream_length=settings.stream_length),
+        clock=now_ms,
+        log=telemetry.logger("dispatcher"),
+    )
+    withdrawer = withdrawer_of(base)
+
+    def heard(work: dict[str, Any] | None) -> None:
+        if work is None or "accepted" in work:
+            dispatcher.hear(None if work is None else work["accepted"])
+        if work is None or "ended" in work:
+            withdrawer.wake.ring()
+
+    base.work.on(heard)
+    leader = Leader(
+        base.database, holder=base.origin, term=settings.lease, clock=now_ms, log=telemetry.logger("leader")
+    )
+    await leader.lead(partial(_lead, base, dispatcher, withdrawer))
+
+
+async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held: Held) -> None:
+    """What only the leader does."""
+    settings = base.settings
+    log = telemetry.logger("recorder")
+    dispatcher.begin()
+    reading = connect(engine_url(settings), "bullflow:recorder", block=BLOCK)
+    recording = Recorder(
+        base.database,
+        EventStreams(reading, settings.prefix),
+        base.client,
+        settings.prefix,
+        lease=Lease(held=held, term=settings.lease),
+        clock=now_ms,
+        most_lines=settings.max_log_lines,
+        recorded=partial(tell_recorded, base),
+        log=log,
+    )
+    janitor = Janitor(base.database, clock=now_ms, decided=partial(tell_ended, base), log=telemetry.logger("janitor"))
+    try:
+        async with running(
+            loop.run(
+                "dispatcher", dispatcher.run_once, wake=dispatcher.wake, interval=DISPATCHER_LOOKS, log=dispatcher.log
+            ),
+            loop.run(
+                "withdrawer", withdrawer.run_once, wake=withdrawer.wake, interval=WITHDRAWER_LOOKS, log=withdrawer.log
+            ),
+            loop.run("janitor", janitor.run_once, wake=loop.Wake(), interval=JANITOR_LOOKS, log=janitor.log),
+            _regulating(base),
+        ):
+            await loop.run(
+                "recorder",
+                recording.run_once,
+                wake=loop.Wake(),
+                interval=None,
+                log=log,
+                give_up_on=(LeadershipLost,),
+            )
+    finally:
+        await reading.aclose()
+
+
+async def _regulating(base: Base) -> None:
+    log = telemetry.logger("regulator")
+    await loop.run("regulator", regulator_of(base).run_once, wake=loop.Wake(), interval=REGULATOR_LOOKS, log=log)

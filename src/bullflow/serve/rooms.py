@@ -1,0 +1,87 @@
+"""The rooms below the HTTP service, and the loops that serve it."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from functools import partial
+
+from bullflow import loop, telemetry
+from bullflow.clock import now_ms
+from bullflow.engine.connection import Client, ping
+from bullflow.engine.control import queue_facts
+from bullflow.engine.places import places
+from bullflow.errors import Misconfigured
+from bullflow.http.app import create_app
+from bullflow.http.rooms import Probe, Rooms
+from bullflow.http.server import HttpServer, url_of
+from bullflow.notifier import LOOK_EVERY as NOTIFIER_LOOKS
+from bullflow.notifier import Notifier
+from bullflow.serve.base import Base, new_id, regulator_of, withdrawer_of
+from bullflow.serve.telling import tell_accepted, tell_ended, tell_retried
+from bullflow.service.cancel import Cancel
+from bullflow.service.delete import Delete
+from bullflow.service.explain import Explain
+from bullflow.service.regulate import Regulate
+from bullflow.service.retry import Retry
+from bullflow.service.submit import Submit
+from bullflow.store import leases, users
+from bullflow.store.database import Database
+
+Ready = Callable[[str], None]
+
+
+async def build_rooms(base: Base) -> Rooms:
+    async with base.database.write() as transaction:
+        user_id = await users.ensure(transaction, users.LOCAL, new_id(), now_ms())
+    notifier = Notifier(base.database, log=telemetry.logger("notifier"))
+    base.news.on(notifier.hear)
+
+    withdrawer = withdrawer_of(base)
+    asks = partial(queue_facts, base.client, base.settings.prefix)
+    return Rooms(
+        settings=base.settings,
+        database=base.database,
+        submit=Submit(base.database, clock=now_ms, new_id=new_id, accepted=partial(tell_accepted, base)),
+        cancel=Cancel(base.database, clock=now_ms, doom=withdrawer.doom, decided=partial(tell_ended, base)),
+        retry=Retry(base.database, clock=now_ms, finish=withdrawer.finish, decided=partial(tell_retried, base)),
+        delete=Delete(base.database, finish=withdrawer.finish),
+        explain=Explain(
+            base.database,
+            queue_facts=asks,
+            places=partial(places, base.client, base.settings.prefix),
+            clock=now_ms,
+        ),
+        regulate=Regulate(base.database, apply=regulator_of(base).apply),
+        queue_facts=asks,
+        notifier=notifier,
+        user_id=user_id,
+        probes=probes(base.database, base.client),
+    )
+
+
+def probes(database: Database, client: Client) -> dict[str, Probe]:
+    """Questions to each system that a working service needs."""
+
+    async def store() -> None:
+        async with database.read() as snapshot:
+            await leases.is_held(snapshot, leases.RECORDER, now_ms())
+
+    async def recorder_works() -> None:
+        async with database.read() as snapshot:
+            if not await leases.is_held(snapshot, leases.RECORDER, now_ms()):
+                raise Misconfigured("no recorder is running; start `bullflow recorder`")
+
+    return {"store": store, "engine": partial(ping, client), "recorder": recorder_works}
+
+
+async def serving(rooms: Rooms, listener: socket.socket, stop: asyncio.Event, ready: Ready) -> None:
+    server = HttpServer(create_app(rooms))
+    listener.listen(server.config.backlog)
+    ready(url_of(listener))
+    await server.run_until(stop, listener)
+
+
+async def notifying(rooms: Rooms) -> None:
+    notifier = rooms.notifier
+    log = telemetry.logger("notifier")
+    await loop.run("notifier", notifier.run_once, wake=notifier.wake, interval=NOTIFIER_LOOKS, log=log)

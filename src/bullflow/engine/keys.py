@@ -51,6 +51,11 @@ def bell_stream(prefix: str) -> str:
     return f"bullflow:{prefix}:bell"
 
 
+def grown_stream(prefix: str) -> str:
+    """Where workers tell which jobs they have added to a flow."""
+    return f"bullflow:{prefix}:grown"
+
+
 def news_channel(prefix: str) -> str:
     """Where the recorder tells which flows have new log entries."""
     return f"bullflow:{prefix}:news"

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from bullflow.clock import milliseconds
 from bullflow.engine.connection import asked, away
-from bullflow.engine.keys import OURS, bell_stream, job_of, queue_key
+from bullflow.engine.keys import OURS, bell_stream, grown_stream, job_of, queue_key
 from bullflow.flow.facts import Fact, FactId, FactKind, Json, LogLine
 
 LAST_INSTANT = 253_402_300_799_999
@@ -34,6 +34,18 @@ RawEntry = tuple[str, Mapping[str, str]]
 _KINDS = {kind.value: kind for kind in FactKind}
 
 
+GROWN = ":grown"
+"""Stands for the stream in which workers tell of jobs that they have added; no queue can be called so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawGrowth:
+    """What a worker tells of jobs that it has added, unread."""
+
+    at: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Facts about our jobs, and how far each queue's stream has been read."""
@@ -41,6 +53,7 @@ class Batch:
     facts: tuple[tuple[str, Fact], ...]
     """With the name of the queue that each was read from."""
     lines: tuple[LogLine, ...]
+    growth: tuple[RawGrowth, ...]
     read: Mapping[str, FactId]
     new_queues: bool
     """The bell has rung: there may be queues that were not listened to."""
@@ -65,7 +78,7 @@ class EventStreams:
 
     async def read(self, after: Mapping[str, FactId], block: timedelta) -> Batch:
         """The next entries behind these positions; waits up to `block` for the first one."""
-        queues = {queue_key(self._prefix, queue, "events"): queue for queue in after}
+        queues = {self._key(queue): queue for queue in after}
         streams: dict[Any, Any] = {key: str(after[queue]) for key, queue in queues.items()}
         streams[self._bell] = self._bell_at
         count = self._count
@@ -80,6 +93,9 @@ class EventStreams:
             self._bell_at = bell[-1][0]
         entries = {queues[key]: _entries(raw) for key, raw in found.items()}
         return _batch(until_horizon(entries, count), new_queues=bool(bell))
+
+    def _key(self, queue: str) -> str:
+        return grown_stream(self._prefix) if queue == GROWN else queue_key(self._prefix, queue, "events")
 
 
 def until_horizon(
@@ -104,6 +120,7 @@ def _batch(entries: Mapping[str, Sequence[tuple[FactId, Mapping[str, str]]]], *,
     return Batch(
         facts=tuple((queue, fact) for queue, fact in facts if fact is not None),
         lines=tuple(_line(key, fields) for _, key, fields in ours if fields.get("event") == LINE),
+        growth=tuple(RawGrowth(at=key.ms, text=fields.get("growth", "")) for key, fields in entries.get(GROWN, ())),
         read={queue: raw[-1][0] for queue, raw in entries.items() if raw},
         new_queues=new_queues,
     )

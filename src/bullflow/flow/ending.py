@@ -32,6 +32,13 @@ def fail(flow: FlowState, open_jobs: Iterable[JobState], now: int, message: str)
     return ending.changes()
 
 
+def drop(flow: FlowState, jobs: Iterable[JobState], now: int, message: str) -> Changes:
+    """These jobs of the flow do not run; what becomes of the flow is not decided by that."""
+    ending = _Ending(flow, now)
+    ending.cancel(jobs, message)
+    return ending.changes()
+
+
 def brings_more(flow: FlowState, failed: JobState) -> bool:
     """Whether a final failure can end other jobs, which a worker would not end."""
     return failed.policy is Policy.WAIT or flow.fail_fast

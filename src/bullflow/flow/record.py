@@ -115,6 +115,10 @@ class FlowRecord:
         self._counts[before] -= 1
         self._counts[after] += 1
 
+    def add(self, status: JobStatus) -> None:
+        """The flow has one job more."""
+        self._counts[status] += 1
+
     def write(
         self,
         at: int,

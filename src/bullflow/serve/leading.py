@@ -21,6 +21,7 @@ from bullflow.serve.base import Base, regulator_of, withdrawer_of
 from bullflow.serve.running import running
 from bullflow.serve.telling import tell_ended, tell_recorded
 from bullflow.store.leases import Held
+from bullflow.wire import Limits
 from bullflow.withdrawer import LOOK_EVERY as WITHDRAWER_LOOKS
 from bullflow.withdrawer import Withdrawer
 
@@ -62,6 +63,7 @@ async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held
         lease=Lease(held=held, term=settings.lease),
         clock=now_ms,
         most_lines=settings.max_log_lines,
+        limits=Limits(jobs=settings.max_jobs, depth=settings.max_depth, data_bytes=settings.max_data_bytes),
         recorded=partial(tell_recorded, base),
         log=log,
     )

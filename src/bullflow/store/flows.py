@@ -39,7 +39,14 @@ async def add(connection: Transaction, flows: Sequence[NewFlow]) -> None:
     tags = [{"tag": tag, "flow_id": flow.id} for flow in flows for tag in flow.request.tags]
     if tags:
         await connection.execute(insert(FlowTag), tags)
-    await connection.execute(insert(FlowJob), [_job_row(flow, job) for flow in flows for job in flow.jobs])
+    await connection.execute(
+        insert(FlowJob), [_job_row(flow.id, flow.created_at, job) for flow in flows for job in flow.jobs]
+    )
+
+
+async def add_jobs(connection: Transaction, flow_id: str, jobs: Sequence[NewJob], created_at: int) -> None:
+    """Store jobs that were added to a flow while it ran."""
+    await connection.execute(insert(FlowJob), [_job_row(flow_id, created_at, job) for job in jobs])
 
 
 def _flow_row(flow: NewFlow) -> dict[str, Any]:
@@ -63,11 +70,11 @@ def _flow_row(flow: NewFlow) -> dict[str, Any]:
     }
 
 
-def _job_row(flow: NewFlow, job: NewJob) -> dict[str, Any]:
+def _job_row(flow_id: str, created_at: int, job: NewJob) -> dict[str, Any]:
     return {
         "id": job.id,
         "job_id": job.job_id,
-        "flow_id": flow.id,
+        "flow_id": flow_id,
         "parent_id": job.parent_id,
         "position": job.position,
         "depth": job.depth,
@@ -81,8 +88,8 @@ def _job_row(flow: NewFlow, job: NewJob) -> dict[str, Any]:
         "status": job.status.value,
         "attempts_made": 0,
         "last_fact": "0-0",
-        "created_at": flow.created_at,
-        "updated_at": flow.created_at,
+        "created_at": created_at,
+        "updated_at": created_at,
     }
 
 

@@ -89,6 +89,21 @@ async def job_with_those_above(connection: Transaction, flow_id: str, job_id: st
     return found
 
 
+async def place_of_growth(
+    connection: Transaction, flow_id: str, parent_job_id: str, ids: Sequence[str]
+) -> tuple[JobState | None, list[str], int]:
+    """The job of this run, if the flow has it; which of these ids the flow has; and its first free position."""
+    parents = await connection.execute(
+        select(*_JOB_STATE).where(FlowJob.job_id == parent_job_id, FlowJob.flow_id == flow_id)
+    )
+    parent = parents.one_or_none()
+    known = await connection.scalars(select(FlowJob.id).where(one_of(connection, FlowJob.id, ids)))
+    last = await connection.scalar(
+        select(FlowJob.position).where(FlowJob.flow_id == flow_id).order_by(FlowJob.position.desc()).limit(1)
+    )
+    return None if parent is None else _job_state(parent), list(known), -1 if last is None else last + 1
+
+
 async def flow_of(connection: Transaction, user_id: str, job_id: str) -> str:
     """The id of the flow that a job of this user belongs to; raises NotFound."""
     flow_id = await connection.scalar(

@@ -1,5 +1,6 @@
 """Reading what came in: parsed once, checked in one pass, every fault with its JSON pointer."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,15 @@ from pydantic_core import ErrorDetails
 
 from bullflow.errors import Fault, Invalid, Malformed
 from bullflow.flow.facts import Json
+from bullflow.flow.growth import GrownJob, Growth
 from bullflow.flow.queues import QueueLimits, RateLimit
 from bullflow.flow.tree import POLICIES, FlowRequest, Node, with_policy
 from bullflow.wire.asked import QueueLimitsIn, QueueName, ShallowFlow, ShallowJob
 
 MAX_FAULTS = 100
+GROWTH_VERSION = 1
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _QUEUE_NAME: TypeAdapter[str] = TypeAdapter(QueueName)
 
@@ -70,6 +75,33 @@ def read_flows(body: Any, limits: Limits, *, most: int) -> list[FlowRequest]:
     if faults:
         raise Invalid(_first(faults))
     return asked
+
+
+def read_growth(text: str, at: int, limits: Limits) -> Growth:
+    """What a worker tells of jobs that it has added; raises Invalid for what no worker of ours would say.
+
+    {"v": 1, "flow": id, "parent": id, "parentJobId": BullMQ id, "jobs": [{"id", "parent", "name", "queueName",
+    "data", "opts"}, …]}, parents before their children.
+    """
+    told = read_json(text)
+    jobs = told.get("jobs") if isinstance(told, dict) and told.get("v") == GROWTH_VERSION else None
+    if not isinstance(jobs, list) or not all(isinstance(told.get(key), str) for key in ("flow", "parentJobId")):
+        raise Invalid([Fault("", "is no growth of a known version")])
+    reading = _Reading(limits)
+    grown = [_grown(reading, job, index) for index, job in enumerate(jobs)]
+    if reading.faults:
+        raise Invalid(reading.faults)
+    known = tuple(job for job in grown if job is not None)
+    return Growth(at=at, flow_id=told["flow"], parent_job_id=told["parentJobId"], jobs=known)
+
+
+def _grown(reading: "_Reading", job: Any, index: int) -> GrownJob | None:
+    fields = dict(job) if isinstance(job, dict) else {}
+    job_id, parent_id = fields.pop("id", None), fields.pop("parent", None)
+    node = reading.node(fields, _Place(f"/jobs/{index}", 1))
+    if not (isinstance(job_id, str) and isinstance(parent_id, str) and _ID.fullmatch(job_id)):
+        raise Invalid([Fault(f"/jobs/{index}", "has no id, or no parent")])
+    return None if node is None else GrownJob(id=job_id, parent_id=parent_id, node=node)
 
 
 def read_retry(body: Any, data_bytes: int) -> Json | None:

@@ -9,8 +9,7 @@ The positions are moved on in the store only with facts of ours; what other prod
 the same queues is read past, and read past again after a restart.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,17 +18,17 @@ from structlog.typing import FilteringBoundLogger
 from bullflow.clock import Clock
 from bullflow.engine.connection import Client
 from bullflow.engine.lookup import with_details
-from bullflow.engine.stream import Batch, EventStreams
-from bullflow.flow import ending
+from bullflow.engine.stream import GROWN, Batch, EventStreams
 from bullflow.flow.facts import Fact, FactId, LogLine
 from bullflow.flow.fold import fold
-from bullflow.flow.record import Changes, JobState
-from bullflow.flow.states import JobStatus
+from bullflow.flow.record import Changes
+from bullflow.recorder.failures import after_failures
+from bullflow.recorder.growing import Growing
 from bullflow.store import job_log, leases, states, streams
 from bullflow.store.database import Database
 from bullflow.store.job_log import KeptLine
 from bullflow.store.leases import Held
-from bullflow.store.transaction import Transaction
+from bullflow.wire import Limits
 
 BLOCK = timedelta(seconds=5)
 
@@ -63,6 +62,7 @@ class Recorder:
         lease: Lease,
         clock: Clock,
         most_lines: int,
+        limits: Limits,
         recorded: Callable[[News], None],
         log: FilteringBoundLogger,
     ) -> None:
@@ -73,6 +73,7 @@ class Recorder:
         self._lease = lease
         self._clock = clock
         self._most_lines = most_lines
+        self._growth = Growing(limits, clock=clock, log=log)
         self._recorded = recorded
         self._log = log
         self._read: dict[str, FactId] = {}
@@ -85,7 +86,7 @@ class Recorder:
         # Should anything below fail, the bell may ring unheard until the next round.
         self._refresh = True
         batch = await self._streams.read(self._read, BLOCK)
-        if batch.facts or batch.lines:
+        if batch.facts or batch.lines or batch.growth:
             await self._record(batch)
         self._read.update(batch.read)
         # When nothing has come for a while, looking again costs nothing and is the net below the bell.
@@ -94,41 +95,29 @@ class Recorder:
 
     async def _learn_queues(self) -> None:
         await self._streams.hear_bell_from_now()
+        if GROWN not in self._read:
+            async with self._database.write(replayable=True) as transaction:
+                await streams.know(transaction, [GROWN])
         async with self._database.read() as snapshot:
             known = await streams.positions(snapshot)
         self._read = {**known, **self._read}
 
     async def _record(self, batch: Batch) -> None:
         details = await with_details(self._client, self._prefix, batch.facts)
-        news = await self._keep(details.facts, [*batch.lines, *details.lines], batch.read)
+        news = await self._keep(batch, details.facts, [*batch.lines, *details.lines])
         self._log.debug("recorder.recorded", facts=len(details.facts), lines=len(news.lines))
         self._recorded(news)
 
-    async def _keep(self, facts: Sequence[Fact], lines: Sequence[LogLine], read: Mapping[str, FactId]) -> News:
+    async def _keep(self, batch: Batch, facts: Sequence[Fact], lines: Sequence[LogLine]) -> News:
         job_ids = sorted({fact.job_id for fact in facts} | {line.job_id for line in lines})
         children = sorted({fact.child for fact in facts if fact.child is not None})
         async with self._database.write(replayable=True) as transaction:
             await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
+            grown = await self._growth.take_in(transaction, batch.growth)
             jobs, flows = await states.load_for_fold(transaction, job_ids, children)
             changes = fold(jobs, flows, facts)
             await states.apply(transaction, changes)
-            more = await self._follow_up(transaction, changes)
+            more = await after_failures(transaction, changes, self._clock())
             kept = await job_log.append(transaction, {job.job_id: job for job in jobs}, lines, self._most_lines)
-            await streams.advance(transaction, read)
-        return News(changes=[changes, *more], lines=kept)
-
-    async def _follow_up(self, transaction: Transaction, changes: Changes) -> list[Changes]:
-        """What final failures bring with them, in the same transaction: rare, so the whole flow is looked at."""
-        flows = {flow.id: flow for flow in changes.flows}
-        failed: defaultdict[str, list[JobState]] = defaultdict(list)
-        for job in changes.jobs:
-            if job.status is JobStatus.FAILED and ending.brings_more(flows[job.flow_id], job):
-                failed[job.flow_id].append(job)
-        more = []
-        for flow_id, jobs in failed.items():
-            open_jobs = await states.open_jobs(transaction, flow_id)
-            decided = ending.after_failures(flows[flow_id], jobs, open_jobs, self._clock())
-            if decided is not None:
-                await states.apply(transaction, decided)
-                more.append(decided)
-        return more
+            await streams.advance(transaction, batch.read)
+        return News(changes=[*grown, changes, *more], lines=kept)

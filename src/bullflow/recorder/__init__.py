@@ -1,0 +1,5 @@
+"""Writes down what the engine has done."""
+
+from bullflow.recorder.recorder import BLOCK, Lease, News, Recorder
+
+__all__ = ["BLOCK", "Lease", "News", "Recorder"]

@@ -9,6 +9,9 @@ OURS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,8}"
 TELLS_LINES = "bullflowTellsLines"
 """A field of a job's hash: its worker tells each log line in the event stream."""
 
+HAS_GROWN = "bullflowHasGrown"
+"""A field of a job's hash: it has added children while it ran."""
+
 
 def queue_key(prefix: str, queue_name: str, part: str) -> str:
     """A key of a queue: `bull:flowQueue:events`; with a job's id as `part`, the job's own key."""

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from bullflow.engine.bell import sealed
 from bullflow.engine.connection import away
-from bullflow.engine.keys import aborts_channel, queue_key, withdrawn_key
+from bullflow.engine.keys import HAS_GROWN, aborts_channel, queue_key, withdrawn_key
 
 MARKED_FOR = timedelta(hours=1)
 KEYS_A_SCRIPT = 1_000
@@ -56,7 +56,7 @@ class Remover:
             marks = len(pipe)
             for start in range(0, len(keys), KEYS_A_SCRIPT):
                 some = keys[start : start + KEYS_A_SCRIPT]
-                pipe.eval(_DOOM, len(some), *some, REASON)
+                pipe.eval(_DOOM, len(some), *some, REASON, HAS_GROWN)
             states = [state for answer in (await pipe.execute())[marks:] for state in answer]
         await self._tell([job.job_id for job, state in zip(jobs, states, strict=True) if state == _State.RUNS])
         return [job for job, state in zip(jobs, states, strict=True) if state == _State.WAITS]
@@ -91,7 +91,16 @@ class _State(IntEnum):
     HAS_ENDED = 3
 
 
+# Children that a running job has added may not be in the record yet, so they are found here.
 _DOOM = """
+local function doom_below(key)
+  for _, child in ipairs(redis.call("SMEMBERS", key .. ":dependencies")) do
+    if redis.call("EXISTS", child) == 1 and redis.call("HEXISTS", child, "defa") == 0 then
+      redis.call("HSET", child, "defa", ARGV[1])
+      doom_below(child)
+    end
+  end
+end
 local states = {}
 for place, key in ipairs(KEYS) do
   if redis.call("EXISTS", key) == 0 then
@@ -101,6 +110,9 @@ for place, key in ipairs(KEYS) do
   else
     redis.call("HSET", key, "defa", ARGV[1])
     states[place] = redis.call("EXISTS", key .. ":lock") == 1 and 2 or 1
+    if states[place] == 2 or redis.call("HEXISTS", key, ARGV[2]) == 1 then
+      doom_below(key)
+    end
   end
 end
 return states

@@ -48,13 +48,12 @@ class Growing:
         await streams.know(transaction, (job.node.queue_name for job in grown.jobs))
         await states.apply(transaction, grown.changes)
         (after,) = grown.changes.flows
-        more = await self._end_what_may_not_run(
-            transaction, after, [job.id for job in grown.jobs], parent.status in ENDED
-        )
+        new = [job.id for job in grown.jobs]
+        more = await self._end_what_may_not_run(transaction, after, new, parent_ended=parent.status in ENDED)
         return [grown.changes, *more]
 
     async def _end_what_may_not_run(
-        self, transaction: Transaction, flow: FlowState, new: Sequence[str], parent_ended: bool
+        self, transaction: Transaction, flow: FlowState, new: Sequence[str], *, parent_ended: bool
     ) -> list[Changes]:
         """A flow may not grow past its limit, and jobs of a parent that was cancelled meanwhile do not run."""
         too_many = sum(flow.counts.values()) > self._limits.jobs

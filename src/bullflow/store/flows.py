@@ -39,9 +39,8 @@ async def add(connection: Transaction, flows: Sequence[NewFlow]) -> None:
     tags = [{"tag": tag, "flow_id": flow.id} for flow in flows for tag in flow.request.tags]
     if tags:
         await connection.execute(insert(FlowTag), tags)
-    await connection.execute(
-        insert(FlowJob), [_job_row(flow.id, flow.created_at, job) for flow in flows for job in flow.jobs]
-    )
+    jobs = [_job_row(flow.id, flow.created_at, job) for flow in flows for job in flow.jobs]
+    await connection.execute(insert(FlowJob), jobs)
 
 
 async def add_jobs(connection: Transaction, flow_id: str, jobs: Sequence[NewJob], created_at: int) -> None:

@@ -1,4 +1,4 @@
-"""`bullflow flows`: create flows, list them, look at one, watch one."""
+"""`bullflow flows`: create flows, list them, look at one, watch one; `flow_control` has the rest."""
 
 import json
 import sys
@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bullflow.cli import flow_control
 from bullflow.cli.flow_view import plain, read_view
-from bullflow.cli.live_tree import render, watch_lines, watch_live
+from bullflow.cli.following import Watch, console_for_stdout, follow
+from bullflow.cli.live_tree import render
 from bullflow.cli.options import AsJson, FlowId, Url
 from bullflow.cli.running import run
 from bullflow.client import AsyncClient
@@ -21,12 +23,9 @@ from bullflow.flow.states import ENDED, FlowStatus
 from bullflow.settings import load
 from bullflow.wire import Flow, FlowPage
 
-PIPE_WIDTH = 160
-
-app = typer.Typer(no_args_is_help=True, help="Create flows, list them, look at one, watch one.")
+app = typer.Typer(no_args_is_help=True, help="Create flows, look at them, watch, cancel, retry and explain them.")
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A flow as JSON, for example flow.json, or - for stdin.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Go on to watch the flow until it ends.")]
 Status = Annotated[FlowStatus | None, typer.Option(help="Only flows in this state, for example failed.")]
 Name = Annotated[str | None, typer.Option(metavar="NAME", help="Only flows of this name, for example watermark-video.")]
 Queue = Annotated[
@@ -112,7 +111,7 @@ async def _create(flow: dict[str, Any], *, watch: bool, as_json: bool, url: str 
         created = await client.create(flow)
         print(created.model_dump_json(by_alias=True, indent=2) if as_json else created.id, flush=True)
         if watch:
-            await _follow(client, created.id)
+            await follow(client, created.id)
 
 
 async def _list(query: dict[str, Any], url: str | None) -> FlowPage:
@@ -125,31 +124,16 @@ async def _show(flow_id: str, *, as_json: bool, url: str | None) -> None:
         if as_json:
             print((await client.tree(flow_id)).model_dump_json(by_alias=True, indent=2))
         else:
-            _console().print(render(await read_view(client, flow_id), now_ms()))
+            console_for_stdout().print(render(await read_view(client, flow_id), now_ms()))
 
 
 async def _watch(flow_id: str, url: str | None) -> None:
     async with _client(url) as client:
-        await _follow(client, flow_id)
-
-
-async def _follow(client: AsyncClient, flow_id: str) -> None:
-    view = await read_view(client, flow_id)
-    if sys.stdout.isatty():
-        await watch_live(client, view, _console())
-    else:
-        await watch_lines(client, view, sys.stdout)
-    if view.status is not FlowStatus.COMPLETED:
-        raise typer.Exit(1)
+        await follow(client, flow_id)
 
 
 def _client(url: str | None) -> AsyncClient:
     return AsyncClient(load(url=url).url)
-
-
-def _console() -> Console:
-    # Without a terminal there is no width to keep to, and what is cut is lost.
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 def _table(page: FlowPage) -> Table:
@@ -166,3 +150,6 @@ def _columns(flow: Flow) -> list[str]:
     jobs = f"{ended}/{sum(flow.counts.values())}"
     tags = ",".join(map(plain, flow.tags))
     return [flow.id, plain(flow.name), flow.status, plain(flow.queue_name), flow.created_at, jobs, tags]
+
+
+flow_control.register(app)

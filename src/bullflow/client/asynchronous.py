@@ -86,6 +86,10 @@ class AsyncClient:
         """What `retry` would run again, and what it would reuse."""
         return await self._act(RetryPlan, "POST", Thing("flow", flow_id), "/retry", params={"dryRun": "true"})
 
+    async def retry_job_plan(self, job_id: str) -> RetryPlan:
+        """What `retry_job` would run again, and what it would reuse."""
+        return await self._act(RetryPlan, "POST", Thing("job", job_id), "/retry", params={"dryRun": "true"})
+
     async def retry_job(self, job_id: str, data: Any = KEEP) -> Flow:
         """Run one job again, with other data if there is some, and every job above it; returns its flow."""
         body = {} if data is KEEP else {"content": as_json({"data": data}), "headers": _JSON}

@@ -82,6 +82,10 @@ class Client:
         """What `retry` would run again, and what it would reuse."""
         return self._do(self._async.retry_plan(flow_id))
 
+    def retry_job_plan(self, job_id: str) -> RetryPlan:
+        """What `retry_job` would run again, and what it would reuse."""
+        return self._do(self._async.retry_job_plan(job_id))
+
     def retry_job(self, job_id: str, data: Any = KEEP) -> Flow:
         """Run one job again, with other data if there is some, and every job above it; returns its flow."""
         return self._do(self._async.retry_job(job_id, data))

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bullflow.flow.facts import BEFORE_ALL
 from bullflow.flow.record import Changes, FlowRecord, FlowState, JobState, because_of
-from bullflow.flow.states import FlowStatus, JobStatus, LogEvent
+from bullflow.flow.states import FLOW_ENDED, FlowStatus, JobStatus, LogEvent
 from bullflow.flow.tree import Policy
 
 CANCELLED = "the flow was cancelled"
 FAILED_FAST = "the flow has failed, and it was to fail fast"
+NOT_DISPATCHED = "the flow has failed before it was dispatched again"
 
 
 def cancel(flow: FlowState, open_jobs: Iterable[JobState], now: int) -> Changes:
@@ -64,6 +66,9 @@ def after_failures(
         # Those above any of them: several may fail at once, and none of their reasons is to be lost.
         spared = {parent.id for above in fatal for parent in above}
         ending.cancel((job for job in open_jobs if _not_started(job) and job.id not in spared), FAILED_FAST)
+    if flow.dispatch_due and ending.flow.status in FLOW_ENDED:
+        # It was to run again, beside a job that ran on and has failed: now nobody will dispatch the others.
+        ending.cancel((job for job in open_jobs if job.last_fact == BEFORE_ALL), NOT_DISPATCHED)
     return ending.changes() if ending.flow.changed else None
 
 
@@ -103,6 +108,8 @@ class _Ending:
     def fail_all(self, child: JobState, above: Iterable[JobState]) -> None:
         """Fail one parent after the other because of the child below it, up to the root and with it the flow."""
         for parent in above:
+            if parent.status is JobStatus.ACTIVE:
+                return  # it runs without the child, which was taken from it, or which another child's failure outran
             error = because_of(child, parent.attempts_made + 1)
             child = self._end(parent, JobStatus.FAILED, LogEvent.JOB_FAILED, error)
             if child.is_root:

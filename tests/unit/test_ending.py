@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
 from bullflow.flow import ending
+from bullflow.flow.facts import FactId
 from bullflow.flow.record import Changes, JobState
 from bullflow.flow.states import ENDED, FLOW_ENDED, OPEN, FlowStatus, JobStatus
 from bullflow.flow.tree import Policy
@@ -26,6 +28,11 @@ MESSAGES = {"cancel": "the flow was cancelled", "fail": "too late"}
 
 def failed(parent: JobState, name: str, policy: Policy = Policy.FAIL) -> JobState:
     return below(parent, name, FAILED, policy, error=REASON, attempts_made=2, finished_at=50)
+
+
+def running(*jobs: JobState, **fields: Any) -> Books:
+    """A flow that is in the engine."""
+    return books(*jobs, dispatch_due=False, **fields)
 
 
 def after(book: Books, *names: str) -> Changes | None:
@@ -133,7 +140,7 @@ def test_an_ending_does_not_turn_back_the_flows_clock() -> None:
     (policy, fail_fast, fail_fast or policy is Policy.WAIT) for policy in Policy for fail_fast in (False, True)
 ])  # fmt: skip
 def test_only_the_bare_policy_and_failing_fast_can_bring_more(policy: Policy, fail_fast: bool, more: bool) -> None:
-    book = books(a_job(), fail_fast=fail_fast)
+    book = running(a_job(), fail_fast=fail_fast)
 
     assert ending.brings_more(book.flow, a_job("child", FAILED, depth=1, policy=policy)) is more
 
@@ -142,7 +149,7 @@ def test_under_the_bare_policy_each_job_above_fails_because_of_the_one_below_it(
     root = a_job(status=PARENT)
     middle = below(root, "middle", PARENT, attempts_made=1)
     bad = failed(middle, "bad", Policy.WAIT)
-    book = books(root, middle, bad, below(root, "sibling", ACTIVE), below(bad, "grandchild"))
+    book = running(root, middle, bad, below(root, "sibling", ACTIVE), below(bad, "grandchild"))
     before = Books(book.jobs.values(), book.flows.values())
 
     after(book, "bad")
@@ -176,7 +183,7 @@ def test_under_the_bare_policy_each_job_above_fails_because_of_the_one_below_it(
 def test_a_bare_failure_ends_the_flow_whatever_the_policies_above_it(above: Policy) -> None:
     root = a_job(status=PARENT)
     middle = below(root, "middle", PARENT, above)
-    book = books(root, middle, failed(middle, "bad", Policy.WAIT))
+    book = running(root, middle, failed(middle, "bad", Policy.WAIT))
 
     after(book, "bad")
 
@@ -187,7 +194,7 @@ def test_a_bare_failure_ends_the_flow_whatever_the_policies_above_it(above: Poli
 @pytest.mark.parametrize("policy", [policy for policy in Policy if policy is not Policy.WAIT])
 def test_any_other_failure_is_left_to_the_worker(policy: Policy) -> None:
     root = a_job(status=PARENT)
-    book = books(root, failed(root, "bad", policy), below(root, "sibling"))
+    book = running(root, failed(root, "bad", policy), below(root, "sibling"))
 
     assert after(book, "bad") is None
     assert book.log == []
@@ -196,7 +203,7 @@ def test_any_other_failure_is_left_to_the_worker(policy: Policy) -> None:
 def test_a_bare_failure_below_a_job_that_has_ended_ends_nothing() -> None:
     root = a_job(status=PARENT)
     ended = failed(root, "ended", Policy.IGNORE)
-    book = books(root, ended, failed(ended, "late", Policy.WAIT))
+    book = running(root, ended, failed(ended, "late", Policy.WAIT))
 
     assert after(book, "late") is None
     assert book.job("root") == root
@@ -205,7 +212,7 @@ def test_a_bare_failure_below_a_job_that_has_ended_ends_nothing() -> None:
 def test_two_bare_failures_fail_their_common_ancestors_once_because_of_the_first() -> None:
     root = a_job(status=PARENT)
     left, right = below(root, "left", PARENT), below(root, "right", PARENT)
-    book = books(root, left, right, failed(left, "one", Policy.WAIT), failed(right, "two", Policy.WAIT))
+    book = running(root, left, right, failed(left, "one", Policy.WAIT), failed(right, "two", Policy.WAIT))
     before = Books(book.jobs.values(), book.flows.values())
 
     after(book, "one", "two")
@@ -223,13 +230,42 @@ def test_two_bare_failures_fail_their_common_ancestors_once_because_of_the_first
 def test_a_bare_failure_in_a_flow_that_has_failed_ends_the_branch_above_it_and_not_the_flow_again() -> None:
     root = a_job(status=FAILED, error=REASON)
     branch = below(root, "branch", PARENT)
-    state = {"status": FlowStatus.FAILED, "error": REASON, "finished_at": 50, "dispatch_due": False}
-    book = books(root, branch, failed(branch, "bad", Policy.WAIT), **state)
+    state = {"status": FlowStatus.FAILED, "error": REASON, "finished_at": 50}
+    book = running(root, branch, failed(branch, "bad", Policy.WAIT), **state)
 
     after(book, "bad")
 
     assert told(book.log) == [("job.failed", "branch")]
     assert (book.flow.error, book.flow.finished_at, book.flow.withdraw_due) == (REASON, 50, True)
+
+
+def test_what_was_to_run_again_is_cancelled_when_the_flow_fails_before_its_dispatch() -> None:
+    """A job that ran on from the earlier run has failed, under the bare policy: the rest would never be dispatched."""
+    root = a_job(status=PARENT)
+    heard_of, again = below(root, "heard-of", last_fact=FactId(9, 0)), below(root, "again", PARENT)
+    jobs = [heard_of, again, below(again, "deeper", JobStatus.DELAYED), failed(root, "bad", Policy.WAIT)]
+    book = books(root, *jobs)
+    before = Books(book.jobs.values(), book.flows.values())
+
+    after(book, "bad")
+
+    assert book.statuses() == {
+        "root": "failed", "bad": "failed", "heard-of": "waiting", "again": "cancelled", "deeper": "cancelled",
+    }  # fmt: skip
+    assert (book.job("deeper").error or {})["message"] == "the flow has failed before it was dispatched again"
+    assert (book.flow.status, book.flow.dispatch_due) == (FlowStatus.FAILED, False)
+    assert_consistent(book, before)
+
+
+def test_in_a_flow_that_is_still_to_be_dispatched_a_failure_that_does_not_end_it_ends_no_others() -> None:
+    root = a_job(status=PARENT)
+    ended = failed(root, "ended", Policy.IGNORE)
+    branch = below(ended, "branch", PARENT)
+    book = books(root, ended, branch, failed(branch, "bad", Policy.WAIT), below(root, "again"))
+
+    after(book, "bad")
+
+    assert told(book.log) == [("job.failed", "branch")]
 
 
 # --- failing fast ------------------------------------------------------------------------------------
@@ -250,7 +286,7 @@ def test_a_flow_fails_fast_just_when_every_policy_up_to_the_root_hands_the_failu
     policies: tuple[Policy, ...],
 ) -> None:
     line = chain(policies)
-    book = books(*line, below(line[0], "other"), fail_fast=True)
+    book = running(*line, below(line[0], "other"), fail_fast=True)
     before = Books(book.jobs.values(), book.flows.values())
 
     after(book, "bad")
@@ -266,7 +302,7 @@ def test_a_flow_fails_fast_just_when_every_policy_up_to_the_root_hands_the_failu
 def test_failing_fast_cancels_whatever_does_not_run_and_is_not_above_the_failure(status: JobStatus) -> None:
     line = chain([Policy.FAIL, Policy.FAIL])
     beside = below(line[0], "beside", status)
-    book = books(*line, beside, below(beside, "deeper", status), below(line[-1], "under", status), fail_fast=True)
+    book = running(*line, beside, below(beside, "deeper", status), below(line[-1], "under", status), fail_fast=True)
 
     after(book, "bad")
 
@@ -282,7 +318,7 @@ def test_failing_fast_cancels_whatever_does_not_run_and_is_not_above_the_failure
 
 def test_a_flow_that_fails_fast_ends_when_the_worker_has_failed_its_root() -> None:
     line = chain([Policy.FAIL])
-    book = books(*line, below(line[0], "other"), fail_fast=True)
+    book = running(*line, below(line[0], "other"), fail_fast=True)
 
     after(book, "bad")
 
@@ -294,8 +330,8 @@ def test_a_flow_that_fails_fast_ends_when_the_worker_has_failed_its_root() -> No
 @pytest.mark.parametrize("policy", FATAL)
 def test_when_the_root_itself_fails_the_rest_is_cancelled(policy: Policy) -> None:
     root = a_job(status=FAILED, error=REASON, policy=policy)
-    state = {"status": FlowStatus.FAILED, "finished_at": 50, "dispatch_due": False}
-    book = books(root, below(root, "waits"), below(root, "runs", ACTIVE), fail_fast=True, **state)
+    state = {"status": FlowStatus.FAILED, "finished_at": 50}
+    book = running(root, below(root, "waits"), below(root, "runs", ACTIVE), fail_fast=True, **state)
 
     after(book, "root")
 
@@ -305,7 +341,7 @@ def test_when_the_root_itself_fails_the_rest_is_cancelled(policy: Policy) -> Non
 
 def test_without_failing_fast_a_final_failure_leaves_the_others_alone() -> None:
     line = chain([Policy.FAIL])
-    book = books(*line, below(line[0], "other"))
+    book = running(*line, below(line[0], "other"))
 
     assert after(book, "bad") is None
 
@@ -313,7 +349,7 @@ def test_without_failing_fast_a_final_failure_leaves_the_others_alone() -> None:
 def test_a_failure_below_an_ended_job_cannot_fail_the_flow_fast() -> None:
     root = a_job(status=PARENT)
     done = below(root, "done", COMPLETED)
-    book = books(root, done, failed(done, "bad"), below(root, "other"), fail_fast=True)
+    book = running(root, done, failed(done, "bad"), below(root, "other"), fail_fast=True)
 
     assert after(book, "bad") is None
 
@@ -323,7 +359,7 @@ def test_several_failures_at_once_leave_the_jobs_above_each_of_them_to_their_rea
     root = a_job(status=PARENT)
     left, right = below(root, "left", PARENT), below(root, "right", PARENT)
     jobs = [failed(left, "one"), failed(right, "two"), below(left, "l"), below(right, "r")]
-    book = books(root, left, right, *jobs, fail_fast=True)
+    book = running(root, left, right, *jobs, fail_fast=True)
     before = Books(book.jobs.values(), book.flows.values())
 
     after(book, first, *{"one", "two"} - {first})
@@ -338,7 +374,7 @@ def test_a_bare_failure_beside_another_one_is_the_reason_of_the_flow_and_no_job_
     root = a_job(status=PARENT)
     left, right = below(root, "left", PARENT), below(root, "right", PARENT)
     jobs = [failed(left, "plain"), failed(right, "bare", Policy.WAIT), below(left, "l")]
-    book = books(root, left, right, *jobs, fail_fast=True)
+    book = running(root, left, right, *jobs, fail_fast=True)
     before = Books(book.jobs.values(), book.flows.values())
 
     after(book, first, *{"plain", "bare"} - {first})
@@ -354,7 +390,7 @@ def test_a_bare_failure_beside_another_one_is_the_reason_of_the_flow_and_no_job_
 def test_what_is_above_an_ignored_failure_is_cancelled_by_a_fatal_one() -> None:
     root = a_job(status=PARENT)
     branch = below(root, "branch", PARENT)
-    book = books(root, branch, failed(branch, "spared", Policy.IGNORE), failed(root, "fatal"), fail_fast=True)
+    book = running(root, branch, failed(branch, "spared", Policy.IGNORE), failed(root, "fatal"), fail_fast=True)
 
     after(book, "spared", "fatal")
 
@@ -363,7 +399,7 @@ def test_what_is_above_an_ignored_failure_is_cancelled_by_a_fatal_one() -> None:
 
 def test_an_ignored_failure_beside_a_fatal_one_does_not_stop_the_flow_from_failing_fast() -> None:
     root = a_job(status=PARENT)
-    book = books(root, failed(root, "spared", Policy.IGNORE), failed(root, "fatal"), below(root, "o"), fail_fast=True)
+    book = running(root, failed(root, "spared", Policy.IGNORE), failed(root, "fatal"), below(root, "o"), fail_fast=True)
 
     after(book, "spared", "fatal")
 
@@ -375,7 +411,7 @@ def test_an_ignored_failure_beside_a_fatal_one_does_not_stop_the_flow_from_faili
 
 def test_the_message_of_a_long_chain_stays_short() -> None:
     line = chain([Policy.WAIT] * 90)
-    book = books(*(replace(job, name="n" * 200) for job in line))
+    book = running(*(replace(job, name="n" * 200) for job in line))
 
     after(book, "bad")
 

@@ -48,7 +48,7 @@ class Withdrawer:
         jobs = await self._jobs(flow_id)
         await self._remover.remove(await self._remover.doom(jobs))
         async with self._database.write(replayable=True) as transaction:
-            await backlog.withdrawn(transaction, flow_id, len(jobs))
+            await backlog.withdrawn(transaction, flow_id, [job.job_id for job in jobs])
         self.log.debug("withdrawer.withdrawn", flow_id=flow_id, jobs=len(jobs))
 
     async def _jobs(self, flow_id: str) -> list[Withdrawn]:

@@ -132,11 +132,25 @@ async def jobs_to_withdraw(connection: Transaction, flow_id: str) -> list[EndedJ
 _WITHDRAWN = [JobStatus.CANCELLED.value, JobStatus.FAILED.value]
 
 
-async def withdrawn(connection: Transaction, flow_id: str, jobs: int) -> None:
-    """These many jobs of a flow are out of the engine; if more have ended meanwhile, the flow stays to be withdrawn."""
+async def withdrawn(connection: Transaction, flow_id: str, job_ids: Sequence[str]) -> None:
+    """These jobs of a flow are out of the engine; if others have ended meanwhile, the flow stays to be withdrawn.
+
+    Their BullMQ ids tell them from those of another run, which may be as many.
+    """
+    # Whoever ends jobs holds this lock, so what follows sees them all.
+    await connection.execute(select(Flow.id).where(Flow.id == flow_id).with_for_update())
+    others = (
+        select(FlowJob.id)
+        .where(
+            FlowJob.flow_id == flow_id,
+            FlowJob.status.in_(_WITHDRAWN),
+            ~one_of(connection, FlowJob.job_id, job_ids),
+        )
+        .exists()
+    )
     await connection.execute(
         update(Flow)
-        .where(Flow.id == flow_id, Flow.n_cancelled + Flow.n_failed == jobs)
+        .where(Flow.id == flow_id, Flow.withdraw_due, ~others)
         .values(withdraw_due=False)
         .execution_options(synchronize_session=False)
     )

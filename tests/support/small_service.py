@@ -239,7 +239,7 @@ async def serving(port: int = 0) -> AsyncIterator[SmallService]:
         app = Starlette(
             routes=[
                 WebSocketRoute("/ws", service.live),
-                Route("/{path:path}", service.answer, methods=["GET", "POST", "PUT"]),
+                Route("/{path:path}", service.answer, methods=["GET", "POST", "PUT", "DELETE"]),
             ]
         )
         config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)

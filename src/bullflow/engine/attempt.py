@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.engine.backoff import pause_before_retry
 from bullflow.engine.delivery import Delivery
+from bullflow.engine.holding import Holding
 from bullflow.engine.insist import insist
 from bullflow.engine.queue import LockLost, Next, Queue
 from bullflow.errors import EngineRefused, UnrecoverableError
@@ -40,10 +41,18 @@ class Failed:
 Outcome = Completed | Failed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What of the engine a running job can reach."""
+
+    queue: Queue
+    holding: Holding
+
+
 class Running(Protocol):
     """What the engine wants from whoever runs jobs. `run` must not raise."""
 
-    async def run(self, delivery: Delivery, queue: Queue) -> Outcome: ...
+    async def run(self, delivery: Delivery, reach: Reach) -> Outcome: ...
 
     def lost(self, delivery: Delivery) -> None:
         """The lock of a running job is gone; its outcome will be ignored."""
@@ -57,14 +66,15 @@ class Attempts:
 
     def __init__(
         self,
-        queue: Queue,
+        reach: Reach,
         running: Running,
         *,
         stopping: asyncio.Event,
         complaints: Complaints,
         log: FilteringBoundLogger,
     ) -> None:
-        self._queue = queue
+        self._reach = reach
+        self._queue = reach.queue
         self._running = running
         self._stopping = stopping
         self._complaints = complaints
@@ -75,7 +85,7 @@ class Attempts:
         if delivery.deferred_failure is not None:
             outcome: Outcome = Failed(reason=delivery.deferred_failure, final=True)
         else:
-            outcome = await self._running.run(delivery, self._queue)
+            outcome = await self._running.run(delivery, self._reach)
         try:
             answer = await self._insist(lambda: self._end(delivery, outcome))
         except UnrecoverableError as error:

@@ -18,10 +18,11 @@ from redis.asyncio import Redis
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import milliseconds, now_ms
-from bullflow.engine.attempt import Attempts, Running
+from bullflow.engine.attempt import Attempts, Reach, Running
 from bullflow.engine.bell import Bell
 from bullflow.engine.connection import asked, away, connect
 from bullflow.engine.delivery import Delivery
+from bullflow.engine.holding import Holding
 from bullflow.engine.keeper import Keeper, KeeperOptions
 from bullflow.engine.keys import aborts_channel, busy_worker_name, queue_key, worker_name
 from bullflow.engine.pipe import Pipe
@@ -52,7 +53,8 @@ class Consumer:
         self._log = log
         self._worker_id = worker_id
         self._marker = queue_key(prefix, queue_name, "marker")
-        self._pipe = Pipe(connect(url, busy_worker_name(prefix, queue_name, worker_id)))
+        client = connect(url, busy_worker_name(prefix, queue_name, worker_id))
+        self._pipe = Pipe(client)
         self._blocking: Redis = connect(url, worker_name(prefix, queue_name, worker_id), block=LONGEST_WAIT)
         self._listening: Redis = connect(url, f"bullflow:aborts:{worker_id}", forever=True)
         self.queue = Queue(self._pipe, prefix, queue_name, worker=worker_id, lock_ms=milliseconds(keeping.lock))
@@ -65,7 +67,8 @@ class Consumer:
         self._complaints = Complaints("worker.engine", log)
         self._tokens = 0
         self._stopping = asyncio.Event()
-        self._attempts = Attempts(self.queue, running, stopping=self._stopping, complaints=self._complaints, log=log)
+        reach = Reach(queue=self.queue, holding=Holding(client, prefix, queue_name, self._complaints))
+        self._attempts = Attempts(reach, running, stopping=self._stopping, complaints=self._complaints, log=log)
         self._waiting: asyncio.Task[int] | None = None
 
     async def run(self) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
+from bullflow.engine.attempt import Reach
 from bullflow.engine.delivery import Delivery
+from bullflow.engine.queue import LockLost
 from bullflow.errors import EngineAway, EngineRefused, JobFailure
 from bullflow.worker.children import Children
 from bullflow.worker.signal import AbortSignal
@@ -15,23 +17,15 @@ from bullflow.worker.signal import AbortSignal
 KEPT_LOG_LINES = 1_000
 
 
-class Reports(Protocol):
-    """Where a running job's progress and log lines go."""
-
-    async def progress(self, job_id: str, value: str) -> None: ...
-
-    async def log(self, job_id: str, line: str, keep: int) -> None: ...
-
-
 class Job:
     """One run of one attempt of a job.
 
-    `progress` and `log` may be called from both kinds of handlers: awaited in a coroutine, or simply
-    called in a plain function, where they return when it is done. They are lost while the engine is
-    away, for no job should fail only because nobody can hear how far it is.
+    What a job can do may be done in both kinds of handlers: awaited in a coroutine, or simply called in
+    a plain function, where the call returns when it is done. `progress` and `log` are lost while the
+    engine is away, for no job should fail only because nobody can hear how far it is.
     """
 
-    def __init__(self, delivery: Delivery, reports: Reports, signal: AbortSignal) -> None:
+    def __init__(self, delivery: Delivery, reach: Reach, signal: AbortSignal) -> None:
         envelope = delivery.envelope
         self.name = delivery.name
         self.data: Any = delivery.data
@@ -45,37 +39,55 @@ class Job:
         """1 for the first attempt."""
         self.children = Children(envelope.children, delivery.values, delivery.failures)
         self.signal = signal
-        self._reports = reports
+        self._delivery = delivery
+        self._reach = reach
         keep_logs = delivery.opts.get("keepLogs")
         self._keep_logs = keep_logs if type(keep_logs) is int and keep_logs > 0 else KEPT_LOG_LINES
         self._loop = asyncio.get_running_loop()
 
     def progress(self, value: Any) -> Awaitable[None]:
         """Report how far the job is: a number of percent, or any JSON. Raises JobFailure when the attempt is over."""
-        return self._report(self._reports.progress(self.job_id, orjson.dumps(value).decode()))
+        report = self._reach.queue.progress(self.job_id, orjson.dumps(value).decode())
+        return self._do(_heard_or_not(report))
 
     def log(self, line: str) -> Awaitable[None]:
         """Add a line to the job's log."""
-        return self._report(self._reports.log(self.job_id, str(line), self._keep_logs))
+        return self._do(_heard_or_not(self._reach.queue.log(self.job_id, str(line), self._keep_logs)))
 
-    def _report(self, report: Coroutine[Any, Any, None]) -> Awaitable[None]:
+    def remove_unprocessed_children(self) -> Awaitable[None]:
+        """Remove the children that no worker has taken yet, with all below them.
+
+        A parent that was woken early, by a child with `continueParentOnFailure`, cannot complete
+        while other children of it have not ended.
+        """
+        return self._do(self._held(self._reach.holding.remove_unprocessed_children(self._delivery)))
+
+    def _do(self, step: Coroutine[Any, Any, None]) -> Awaitable[None]:
         if self.signal.reason in ("timed out", "lock lost"):
             # The job may be in its next attempt, elsewhere; what this one says would stand beside that one's.
-            report.close()
+            step.close()
             raise JobFailure(f"this attempt is over: {self.signal.reason}")
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             # A plain function in its thread: the loop does it while the thread waits.
-            asyncio.run_coroutine_threadsafe(_heard_or_not(report), self._loop).result()
+            asyncio.run_coroutine_threadsafe(step, self._loop).result()
             return _Done()
-        return asyncio.ensure_future(_heard_or_not(report))
+        return asyncio.ensure_future(step)
+
+    async def _held(self, step: Coroutine[Any, Any, None]) -> None:
+        """A step that only the holder of the job's lock may take."""
+        try:
+            await step
+        except LockLost:
+            self.signal.abort("lock lost")
+            raise JobFailure("this attempt is over: lock lost") from None
 
     def __repr__(self) -> str:
         return f"<Job {self.name} {self.job_id} attempt {self.attempt}>"
 
 
-async def _heard_or_not(report: Awaitable[None]) -> None:
+async def _heard_or_not(report: Coroutine[Any, Any, None]) -> None:
     with suppress(EngineAway, EngineRefused):
         await report
 

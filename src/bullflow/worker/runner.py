@@ -11,10 +11,9 @@ import orjson
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from bullflow.engine.attempt import Completed, Failed, Outcome
+from bullflow.engine.attempt import Completed, Failed, Outcome, Reach
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.insist import insist
-from bullflow.engine.queue import Queue
 from bullflow.errors import JobCancelled, JobFailure, JobTimedOut, ResultNotJson, ResultTooLarge, UnrecoverableError
 from bullflow.loop import Complaints
 from bullflow.worker.job import Job
@@ -59,13 +58,13 @@ class Runner:
         # By id and token: after a lost lock the same job may run here twice.
         self._runs: dict[tuple[str, str], _Run] = {}
 
-    async def run(self, delivery: Delivery, queue: Queue) -> Outcome:
+    async def run(self, delivery: Delivery, reach: Reach) -> Outcome:
         """Run the handler of this job's name."""
         key = (delivery.job_id, delivery.token)
         run = self._runs[key] = _Run(AbortSignal(), asyncio.get_running_loop().create_future())
         structlog.contextvars.bind_contextvars(job_id=delivery.job_id, job=delivery.name)
         try:
-            return await self._run(delivery, queue, run)
+            return await self._run(delivery, reach, run)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -73,13 +72,13 @@ class Runner:
         finally:
             del self._runs[key]
 
-    async def _run(self, delivery: Delivery, queue: Queue, run: _Run) -> Outcome:
+    async def _run(self, delivery: Delivery, reach: Reach, run: _Run) -> Outcome:
         task = self._registry.find(delivery.name)
         if delivery.envelope.children:
-            delivery = await insist(partial(queue.with_children, delivery), self._complaints)
+            delivery = await insist(partial(reach.queue.with_children, delivery), self._complaints)
         if run.cancelled.done():
             raise JobCancelled(run.cancelled.result())
-        job = Job(delivery, queue, run.signal)
+        job = Job(delivery, reach, run.signal)
         result = await self._within(_time_limit(delivery, task), self._start(task, job), run)
         if isinstance(result, _Raised):
             return self._failed(result.error)

@@ -12,7 +12,7 @@ from bullflow.engine.connection import connect
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.holding import Holding
 from bullflow.engine.queue import LockLost
-from bullflow.errors import EngineAway, JobCancelled
+from bullflow.errors import JobCancelled
 from bullflow.loop import Complaints
 from support.queues import JOBS, Bull, hands_on, tree
 
@@ -125,8 +125,8 @@ async def test_a_job_whose_lock_is_lost_is_not_changed(
     assert MARK not in await bull.job(delivery.job_id)
 
 
-async def test_a_change_is_made_when_the_engine_is_back(
-    bull: Bull, holding: Holding, delivery: Delivery, heard: Heard
+async def test_a_change_whose_connection_is_cut_is_made_on_another(
+    bull: Bull, holding: Holding, delivery: Delivery
 ) -> None:
     async def cut(_: str) -> None:
         clients = await bull.client.client_list()
@@ -137,5 +137,5 @@ async def test_a_change_is_made_when_the_engine_is_back(
 
     await holding.change(delivery, change)
 
-    assert (len(change.seen) > 1, [type(error) for error in heard.errors]) == (True, [EngineAway])
+    assert len(change.seen) > 1
     assert (await bull.job(delivery.job_id))[MARK] == "1"

@@ -6,10 +6,12 @@ Whoever takes several steps (reads, then acts on what was read) may be overtaken
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
+from typing import Any
 
+from bullflow.engine.remover import Withdrawn
 from bullflow.errors import Conflict
 from bullflow.flow import retry
 from bullflow.flow.facts import Json
@@ -20,7 +22,7 @@ from bullflow.flow.tree import Policy
 from support.books import Books
 from support.histories import START
 from support.ledger import nothing
-from support.toy_engine import ACTIVE, DELAYED, Bull, ToyEngine, Trait
+from support.toy_engine import ACTIVE, DELAYED, ToyEngine, ToyJob
 
 OPTION = {
     Policy.FAIL: "failParentOnFailure",
@@ -31,6 +33,16 @@ OPTION = {
 LONGEST = 3_000
 """So many steps no settled world needs."""
 Act = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trait:
+    """What a request says of a job besides its policy."""
+
+    queue: str
+    priority: int
+    delay: int
+    attempts: int
 
 
 class World:
@@ -71,34 +83,34 @@ class World:
     # --- those who work ------------------------------------------------------------------------------
 
     def _workers(self) -> Iterator[Act]:
-        for bull in self.engine.jobs.values():
-            if bull.status in (JobStatus.WAITING, JobStatus.PRIORITIZED):
-                yield partial(self._take, bull)
-            elif bull.status is DELAYED:
-                yield partial(self.engine.promote, bull)
-            elif bull.status is ACTIVE:
-                yield partial(self._go_on if bull.locked else self.engine.rescue, bull)
+        for job in self.engine.jobs.values():
+            if job.status in (JobStatus.WAITING, JobStatus.PRIORITIZED):
+                yield partial(self._take, job)
+            elif job.status is DELAYED:
+                yield partial(self.engine.promote, job)
+            elif job.status is ACTIVE:
+                yield partial(self._go_on if job.locked else self.engine.rescue, job)
 
-    def _take(self, bull: Bull) -> None:
-        self.engine.take(bull)
-        if bull.doom is None:
-            assert bull.job_id not in self._stopped, "it was withdrawn for certain"
-            assert self.tampered or bull.job_id in self.books.jobs, "an older run starts"
-            self.started.append(bull.job_id)
+    def _take(self, job: ToyJob) -> None:
+        self.engine.take(job)
+        if job.doom is None:
+            assert job.job_id not in self._stopped, "it was withdrawn for certain"
+            assert self.tampered or job.job_id in self.books.jobs, "an older run starts"
+            self.started.append(job.job_id)
 
-    def _go_on(self, bull: Bull) -> None:
-        if bull.doomed_when_taken:
-            self.engine.fail(bull, bull.doom or "", bull.doomed_by)
+    def _go_on(self, job: ToyJob) -> None:
+        if job.doomed_when_taken:
+            self.engine.fail(job, job.doom or "", job.doomed_by)
             return
         luck = self._chance.random()
         if luck < 0.6:
-            self.engine.complete(bull)
-        elif luck < 0.8:
-            self.engine.fail_attempt(bull)
+            self.engine.complete(job)
+        elif luck < 0.8 and job.attempts_made + 1 < job.attempts:
+            self.engine.retry(job, later=self._chance.random() < 0.5)
         elif luck < 0.9:
-            self.engine.fail(bull, "beyond repair")
+            self.engine.fail(job, "broken")
         else:
-            bull.locked = False
+            self.engine.stop_renewing(job)
 
     def _services(self) -> Iterator[Act]:
         if self._read < len(self.engine.facts):
@@ -129,7 +141,7 @@ class World:
         branch = unfinished(self._stored())
         yield
         if branch is not None:
-            self.engine.add(branch, self._traits)
+            self.engine.add(branch)
 
     def _stored(self) -> list[StoredJob]:
         return [
@@ -141,7 +153,7 @@ class World:
                 name=job.name,
                 queue_name=self._traits[job.id].queue,
                 data=Json("{}"),
-                opts={OPTION[job.policy]: True} if job.policy in OPTION else {},
+                opts=self._opts(job),
                 status=job.status,
                 created_at=START,
                 result=job.result,
@@ -150,29 +162,42 @@ class World:
             for job in self.books.jobs.values()
         ]
 
-    def _ended(self) -> list[JobState]:
-        return [job for job in self.books.jobs.values() if job.status in retry.TO_RETRY]
+    def _opts(self, job: JobState) -> dict[str, Any]:
+        trait = self._traits[job.id]
+        policy = {OPTION[job.policy]: True} if job.policy in OPTION else {}
+        return {**policy, "priority": trait.priority, "delay": trait.delay, "attempts": trait.attempts}
 
     def _doom(self) -> Iterator[None]:
         jobs = self._ended()
         yield
         self.engine.doom(jobs)
-        self._stopped |= {job.job_id for job in jobs if job.status is JobStatus.CANCELLED}
+        self._stopped |= {job.job_id for job in jobs}
 
     def _finish(self) -> Iterator[None]:
         jobs = self._ended()
         yield
         waiting = self.engine.doom(jobs)
-        self._stopped |= {job.job_id for job in jobs if job.status is JobStatus.CANCELLED}
+        self._stopped |= {job.job_id for job in jobs}
         yield
-        parents = {job.parent_id for job in self.books.jobs.values()}
-        ordered = [job for job in waiting if job.id in parents]
-        for job in [*ordered, *(job for job in reversed(waiting) if job.id not in parents)]:
+        for job in [job for job in waiting if job.is_parent] + [job for job in reversed(waiting) if not job.is_parent]:
             self.engine.remove(job.job_id)
             yield
         if {job.job_id for job in self._ended()} <= {job.job_id for job in jobs}:
             flow = self.books.flow
             self.books.flows[flow.id] = replace(flow, withdraw_due=False)
+
+    def _ended(self) -> list[Withdrawn]:
+        parents = {job.parent_id for job in self.books.jobs.values()}
+        return [
+            Withdrawn(
+                job_id=job.job_id,
+                queue_name=self._traits[job.id].queue,
+                is_root=job.is_root,
+                is_parent=job.id in parents,
+            )
+            for job in self.books.jobs.values()
+            if job.status in retry.TO_RETRY
+        ]
 
     # --- those who wish ------------------------------------------------------------------------------
 

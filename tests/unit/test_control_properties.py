@@ -19,8 +19,7 @@ from bullflow.flow.tree import Policy
 from support.books import below, books
 from support.histories import chances
 from support.ledger import a_job, nothing
-from support.toy_engine import Trait
-from support.worlds import World
+from support.worlds import Trait, World
 
 FLOW_ENDS = {LogEvent.FLOW_COMPLETED, LogEvent.FLOW_FAILED, LogEvent.FLOW_CANCELLED}
 JOB_ENDS = {LogEvent.JOB_COMPLETED, LogEvent.JOB_FAILED, LogEvent.JOB_CANCELLED}

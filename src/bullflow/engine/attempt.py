@@ -16,6 +16,7 @@ from bullflow.engine.delivery import Delivery
 from bullflow.engine.holding import Holding
 from bullflow.engine.insist import insist
 from bullflow.engine.queue import LockLost, Next, Queue
+from bullflow.engine.schedules import Schedules
 from bullflow.errors import EngineRefused, UnrecoverableError
 from bullflow.loop import Complaints
 
@@ -69,6 +70,7 @@ class Attempts:
         reach: Reach,
         running: Running,
         *,
+        schedules: Schedules,
         stopping: asyncio.Event,
         complaints: Complaints,
         log: FilteringBoundLogger,
@@ -76,12 +78,15 @@ class Attempts:
         self._reach = reach
         self._queue = reach.queue
         self._running = running
+        self._schedules = schedules
         self._stopping = stopping
         self._complaints = complaints
         self._log = log
 
     async def run(self, delivery: Delivery) -> Delivery | None:
         """Run one job, end it, and return the one that came in its place."""
+        if delivery.scheduler is not None:
+            await self._schedules.go_on(delivery)
         if delivery.deferred_failure is not None:
             outcome: Outcome = Failed(reason=delivery.deferred_failure, final=True)
         else:

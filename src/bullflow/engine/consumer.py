@@ -27,6 +27,7 @@ from bullflow.engine.keeper import Keeper, KeeperOptions
 from bullflow.engine.keys import aborts_channel, busy_worker_name, queue_key, worker_name
 from bullflow.engine.pipe import Pipe
 from bullflow.engine.queue import Next, Queue
+from bullflow.engine.schedules import Schedules
 from bullflow.errors import EngineAway, EngineRefused
 from bullflow.loop import Complaints, Pauses
 
@@ -68,7 +69,14 @@ class Consumer:
         self._tokens = 0
         self._stopping = asyncio.Event()
         reach = Reach(queue=self.queue, holding=Holding(client, prefix, queue_name, self._complaints))
-        self._attempts = Attempts(reach, running, stopping=self._stopping, complaints=self._complaints, log=log)
+        self._attempts = Attempts(
+            reach,
+            running,
+            schedules=Schedules(client, prefix, queue_name, complaints=self._complaints, log=log),
+            stopping=self._stopping,
+            complaints=self._complaints,
+            log=log,
+        )
         self._waiting: asyncio.Task[int] | None = None
 
     async def run(self) -> None:

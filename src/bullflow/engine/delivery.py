@@ -25,6 +25,8 @@ class Delivery:
     stacks: Sequence[str] = ()
     deferred_failure: str | None = None
     """BullMQ wants this job to fail without being run: a child of it has failed."""
+    scheduler: str | None = None
+    """The BullMQ job scheduler that has made this job."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Return values of its children by their BullMQ ids."""
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +56,7 @@ def read_delivery(queue_name: str, job_id: str, token: str, fields: Mapping[str,
         attempts_made=max(0, _integer(fields.get("atm"))),
         stacks=_stacks(_parsed(fields.get("stacktrace"), [])),
         deferred_failure=fields.get("defa") or None,
+        scheduler=fields.get("rjk") or None,
     )
 
 

@@ -137,23 +137,18 @@ async def withdrawn(connection: Transaction, flow_id: str, job_ids: Sequence[str
 
     Their BullMQ ids tell them from those of another run, which may be as many.
     """
-    # Whoever ends jobs holds this lock, so what follows sees them all.
+    # Whoever ends jobs holds this lock, so what is read now is all.
     await connection.execute(select(Flow.id).where(Flow.id == flow_id).with_for_update())
-    others = (
-        select(FlowJob.id)
-        .where(
-            FlowJob.flow_id == flow_id,
-            FlowJob.status.in_(_WITHDRAWN),
-            ~one_of(connection, FlowJob.job_id, job_ids),
+    ended = await connection.scalars(
+        select(FlowJob.job_id).where(FlowJob.flow_id == flow_id, FlowJob.status.in_(_WITHDRAWN))
+    )
+    if set(ended) <= set(job_ids):
+        await connection.execute(
+            update(Flow)
+            .where(Flow.id == flow_id)
+            .values(withdraw_due=False)
+            .execution_options(synchronize_session=False)
         )
-        .exists()
-    )
-    await connection.execute(
-        update(Flow)
-        .where(Flow.id == flow_id, Flow.withdraw_due, ~others)
-        .values(withdraw_due=False)
-        .execution_options(synchronize_session=False)
-    )
 
 
 async def past_deadline(connection: Transaction, now: int, limit: int) -> list[str]:

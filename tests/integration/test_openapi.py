@@ -78,8 +78,8 @@ async def test_every_route_has_a_summary_a_description_and_the_schema_of_its_ans
         assert operation["operationId"], name
         good = {status: answer for status, answer in operation["responses"].items() if status.startswith("2")}
         assert good, name
-        for answer in good.values():
-            assert answer["content"]["application/json"]["schema"], name
+        for status, answer in good.items():
+            assert status == "204" or answer["content"]["application/json"]["schema"], name
 
 
 async def test_every_error_of_a_route_is_a_problem(contract: dict[str, Any]) -> None:

@@ -44,6 +44,17 @@ class Stage:
             self._begin(job)
             return sum(job.children.all("value")) + sum(job.children.all("sum"))
 
+        @worker.task("told")
+        async def told(job: Job) -> Any:
+            self._begin(job)
+            return {"values": list(job.children.all("value")), "failures": job.children.failures.get("value", [])}
+
+        @worker.task("tidy")
+        async def tidy(job: Job) -> Any:
+            self._begin(job)
+            await job.remove_unprocessed_children()
+            return job.children.failures["value"]
+
         @worker.task("hold")
         async def hold(job: Job) -> Any:
             """Runs until it is released or aborted."""

@@ -48,10 +48,12 @@ def test_no_state_moves_to_itself() -> None:
     assert not any(status in MOVES[status] or may_become(status, status) for status in JobStatus)
 
 
-def test_only_an_active_job_completes_or_fails() -> None:
-    before_the_end = {status for status in JobStatus if {JobStatus.COMPLETED, JobStatus.FAILED} & MOVES[status]}
+def test_only_an_active_job_completes_and_only_one_that_waits_for_children_fails_without_running() -> None:
+    def before(end: JobStatus) -> set[JobStatus]:
+        return {status for status in JobStatus if end in MOVES[status]}
 
-    assert before_the_end == {JobStatus.ACTIVE}
+    assert before(JobStatus.COMPLETED) == {JobStatus.ACTIVE}
+    assert before(JobStatus.FAILED) == {JobStatus.ACTIVE, JobStatus.WAITING_CHILDREN}
 
 
 @pytest.mark.parametrize("now", list(JobStatus))

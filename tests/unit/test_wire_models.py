@@ -68,7 +68,7 @@ def test_a_flow_has_bullmqs_shape_and_three_keys_of_its_own() -> None:
 def test_a_job_shows_what_the_design_lists() -> None:
     shown = (
         "id, jobId, flowId, parentId, name, queueName, status, data, opts, result, error, progress, attemptsMade, "
-        "createdAt, updatedAt, startedAt, finishedAt, children"
+        "worker, createdAt, updatedAt, startedAt, finishedAt, children"
     )
 
     assert list(names_of(wire.Job).values()) == shown.split(", ")

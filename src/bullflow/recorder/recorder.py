@@ -19,7 +19,7 @@ from bullflow.clock import Clock
 from bullflow.engine.connection import Client
 from bullflow.engine.lookup import with_details
 from bullflow.engine.stream import GROWN, Batch, EventStreams
-from bullflow.flow.facts import Fact, FactId, LogLine
+from bullflow.flow.facts import BEFORE_ALL, Fact, FactId, LogLine
 from bullflow.flow.fold import fold
 from bullflow.flow.record import Changes
 from bullflow.recorder.failures import after_failures
@@ -95,12 +95,9 @@ class Recorder:
 
     async def _learn_queues(self) -> None:
         await self._streams.hear_bell_from_now()
-        if GROWN not in self._read:
-            async with self._database.write(replayable=True) as transaction:
-                await streams.know(transaction, [GROWN])
         async with self._database.read() as snapshot:
             known = await streams.positions(snapshot)
-        self._read = {**known, **self._read}
+        self._read = {GROWN: BEFORE_ALL, **known, **self._read}
 
     async def _record(self, batch: Batch) -> None:
         details = await with_details(self._client, self._prefix, batch.facts)
@@ -119,5 +116,7 @@ class Recorder:
             await states.apply(transaction, changes)
             more = await after_failures(transaction, changes, self._clock())
             kept = await job_log.append(transaction, {job.job_id: job for job in jobs}, lines, self._most_lines)
+            if GROWN in batch.read:
+                await streams.know(transaction, [GROWN])
             await streams.advance(transaction, batch.read)
         return News(changes=[*grown, changes, *more], lines=kept)

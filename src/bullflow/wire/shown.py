@@ -15,6 +15,11 @@ class _Out(BaseModel):
     )
 
 
+def _is_none(value: object) -> bool:
+    """What does not apply is left out instead of being null."""
+    return value is None
+
+
 class ProblemFault(_Out):
     pointer: str = Field(description="A JSON pointer into the body, or `?name` for a query parameter.")
     detail: str
@@ -36,8 +41,8 @@ class JobError(_Out):
     message: str
     stack: str | None = None
     attempt: int | None = None
-    child_id: str | None = Field(None, description="The child because of which it failed.")
-    origin_id: str | None = Field(None, description="The job further down that failed first.")
+    child_id: str | None = Field(None, exclude_if=_is_none, description="The child because of which it failed.")
+    origin_id: str | None = Field(None, exclude_if=_is_none, description="The job further down that failed first.")
 
 
 class Job(_Out):
@@ -268,7 +273,7 @@ class ExplainedChildren(_Out):
 
 
 class ExplainedJob(ExplainedChild):
-    waits_for: ExplainedChildren | None = None
+    waits_for: ExplainedChildren | None = Field(None, exclude_if=_is_none)
 
 
 class ExplainedReason(_Out):

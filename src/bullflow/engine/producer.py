@@ -1,9 +1,9 @@
 """Puts flows into BullMQ, each tree in one MULTI with all that belongs to it.
 
-BullMQ's own `FlowProducer` builds the jobs and their commands. We add, in the same transaction,
+The planter queues the jobs as BullMQ's own `FlowProducer` would. We add, in the same transaction,
 what it has no word for: values of children that have ended in an earlier run, laid where BullMQ
-itself would have put them, and a longer event stream for each queue. Job ids are fixed, and a tree
-whose root is there is not added again, so a second sending changes nothing.
+itself would have put them. Job ids are fixed, and a tree whose root is there is not added again, so a
+second sending changes nothing.
 
 Jobs of a flow that is retried may still be there, because siblings go on after a failure. They keep
 their run: they are hung below their parent's new run, as BullMQ does it with a child that is added
@@ -19,13 +19,12 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from bullmq import FlowProducer
 from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
 from bullflow.engine.connection import away
-from bullflow.engine.envelope import seal
-from bullflow.engine.keys import bell_stream, queue_key, withdrawn_key
+from bullflow.engine.keys import queue_key, withdrawn_key
+from bullflow.engine.planter import Entry, Planter, queues_of
 from bullflow.errors import EngineAway
 from bullflow.flow.plan import Branch, StoredJob
 from bullflow.flow.states import JobStatus
@@ -59,11 +58,8 @@ class Producer:
     def __init__(self, client: Redis, prefix: str, *, keep: timedelta, stream_length: int, batch: int = 1_000) -> None:
         self._client = client
         self._prefix = prefix
-        self._keep_seconds = round(keep.total_seconds())
-        self._stream_length = stream_length
         self._batch = batch
-        self._flows = FlowProducer(opts={"connection": client, "prefix": prefix})
-        self._queues: set[str] = set()
+        self._planter = Planter(client, prefix, keep=keep, stream_length=stream_length)
 
     async def add(self, branches: Sequence[Branch]) -> list[Branch]:
         """Add these trees; returns those that are in the engine now. Raises EngineAway: then any of them may be.
@@ -94,7 +90,7 @@ class Producer:
             pipe.multi()  # type: ignore[no-untyped-call]
             await self._fill(pipe, right, found)
             await pipe.execute()
-        self._queues |= _queues(right)
+        self._planter.planted(queues_of(right))
         return right
 
     def _watched(self, branches: Sequence[Branch]) -> list[str]:
@@ -129,38 +125,22 @@ class Producer:
         return not any(job.job_id in found.kept and found.kept[job.job_id].has_ended for job in branch.jobs())
 
     async def _fill(self, pipe: Any, branches: Sequence[Branch], found: _Found) -> None:
-        entries = [entry for branch in branches for entry in await self._entries(branch, found.there)]
         waiting = {parent for branch in branches for parent in _parents_of_kept(branch)}
-        queues = _queues(branches)
-        for queue in queues:
-            pipe.hset(queue_key(self._prefix, queue, "meta"), "opts.maxLenEvents", str(self._stream_length))
-        for entry in entries:
-            job = entry["job"]
-            scripts = job.queue.backend.scripts
-            is_parent = entry["is_parent"] or job.id in waiting
-            await (scripts.addParentJob(job, pipe) if is_parent else scripts.addJob(job, pipe))
+        entries = [
+            {**entry, "is_parent": entry["is_parent"] or entry["job"].id in waiting}
+            for branch in branches
+            for entry in await self._entries(branch, found.there)
+        ]
+        await self._planter.plant(pipe, entries, queues_of(branches))
         for branch in branches:
             if branch.job.job_id not in found.there:
                 self._leave_values(pipe, branch)
                 self._hang_kept(pipe, branch, found)
-        if not queues <= self._queues:
-            pipe.xadd(bell_stream(self._prefix), {"queues": str(len(queues))}, maxlen=100)
 
-    async def _entries(self, branch: Branch, there: frozenset[str]) -> list[dict[str, Any]]:
+    async def _entries(self, branch: Branch, there: frozenset[str]) -> list[Entry]:
         """What BullMQ adds for this tree, its root first; of a tree that is there already only the root."""
-        entries: list[dict[str, Any]] = []
-        await self._flows.addNodes([self._node(branch)], entries)
+        entries = await self._planter.entries([branch])
         return entries[:1] if branch.job.job_id in there else entries
-
-    def _node(self, branch: Branch) -> dict[str, Any]:
-        job = branch.job
-        return {
-            "name": job.name,
-            "queueName": job.queue_name,
-            "data": orjson.loads(job.data.text),
-            "opts": seal(branch, self._keep_seconds),
-            "children": [self._node(child) for child in branch.children],
-        }
 
     def _leave_values(self, pipe: Any, branch: Branch) -> None:
         """Give a parent what its ended children have left, for it will not hear of them again."""
@@ -193,10 +173,6 @@ class Producer:
 
     def _job_key(self, job: StoredJob) -> str:
         return queue_key(self._prefix, job.queue_name, job.job_id)
-
-
-def _queues(branches: Iterable[Branch]) -> set[str]:
-    return {job.queue_name for branch in branches for job in branch.jobs()}
 
 
 def _perhaps_there(branch: Branch) -> Iterable[StoredJob]:

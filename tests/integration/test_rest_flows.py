@@ -73,7 +73,7 @@ async def test_a_failed_flow_says_why_in_the_flow_and_in_the_job(service: Servic
     assert (shown.status, shown.result) == ("failed", None)
     assert shown.error is not None
     assert shown.error == root.error
-    assert broken.id in shown.error.message
+    assert (shown.error.child_id, shown.error.message) == (broken.id, 'child "break" failed: it broke')
     assert broken.error is not None
     assert (broken.status, broken.error.message, broken.error.attempt) == ("failed", "it broke", 1)
     assert broken.error.stack is not None

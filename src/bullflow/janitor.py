@@ -14,7 +14,7 @@ from bullflow.clock import Clock
 from bullflow.flow import ending
 from bullflow.flow.record import Changes
 from bullflow.flow.states import FLOW_ENDED
-from bullflow.store import backlog, states
+from bullflow.store import backlog, decisions, states
 from bullflow.store.database import Database
 
 LOOK_EVERY = timedelta(seconds=0.5)
@@ -48,6 +48,6 @@ class Janitor:
                 return
             open_jobs = await states.open_jobs(transaction, flow_id)
             changes = ending.fail(flow, open_jobs, self._clock(), PAST_DEADLINE)
-            await states.apply(transaction, changes)
+            await decisions.end(transaction, changes)
         self.log.info("janitor.flow_late", flow_id=flow_id)
         self._decided(changes)

@@ -10,7 +10,7 @@ from bullflow.flow.facts import FactKind, Json
 from bullflow.flow.record import Changes
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import FlowRequest
-from bullflow.store import backlog, states
+from bullflow.store import backlog, decisions, states
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow
@@ -33,8 +33,7 @@ async def rerun(database: Database, flow: NewFlow) -> None:
         state = await states.flow(transaction, None, flow.id)
         again = retry.of_flow(await states.unfinished_jobs(transaction, flow.id))
         changes = retry.reopen(state, again, [], {}, START + 20)
-        await states.apply(transaction, changes)
-        await states.begin_runs(transaction, changes.jobs)
+        await decisions.rerun(transaction, changes)
 
 
 async def ended_ids(database: Database, flow: NewFlow) -> list[str]:
@@ -223,8 +222,7 @@ async def test_what_is_to_be_dispatched_of_a_second_run_holds_what_ended_childre
         state = await states.flow(transaction, None, flow.id)
         line = await states.job_with_those_above(transaction, flow.id, bad.id)
         changes = retry.reopen(state, retry.of_job(line), [], {}, START + 20)
-        await states.apply(transaction, changes)
-        await states.begin_runs(transaction, changes.jobs)
+        await decisions.rerun(transaction, changes)
 
     async with database.read() as snapshot:
         jobs = await backlog.jobs_to_dispatch(snapshot, [flow.id])

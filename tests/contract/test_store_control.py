@@ -1,12 +1,10 @@
 """What those read and write who cancel, retry and explain: bound to a flow and its user, and nothing else touched."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.exc import IntegrityError
 
 from bullflow.errors import NotFound
 from bullflow.flow import retry
@@ -14,7 +12,7 @@ from bullflow.flow.facts import FactId, Json
 from bullflow.flow.record import JobState
 from bullflow.flow.states import OPEN, JobStatus
 from bullflow.flow.tree import FlowRequest, Policy
-from bullflow.store import openings, reruns, states
+from bullflow.store import decisions, openings, reruns, states
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow, FlowJob
@@ -171,8 +169,7 @@ async def test_a_new_run_is_read_back_whole_and_no_other_job_is_touched(database
         state = await states.flow(transaction, None, flow.id)
         again = retry.of_flow(await states.unfinished_jobs(transaction, flow.id))
         changes = retry.reopen(state, again, [], {}, START + 50)
-        await states.apply(transaction, changes)
-        await states.begin_runs(transaction, changes.jobs)
+        await decisions.rerun(transaction, changes)
 
     async with database.read() as snapshot:
         assert await states.open_jobs(snapshot, flow.id) == list(changes.jobs)
@@ -184,17 +181,6 @@ async def test_a_new_run_is_read_back_whole_and_no_other_job_is_touched(database
             assert (after[row["id"]]["run"], after[row["id"]]["job_id"]) == (2, f"{row['id']}-2")
         else:
             assert after[row["id"]] == row
-
-
-async def test_the_id_of_a_run_belongs_to_one_job(database: Database) -> None:
-    flow = await Submitter(database).one(TREE)
-
-    async with database.read() as snapshot:
-        root, left, *_ = await states.open_jobs(snapshot, flow.id)
-
-    with pytest.raises(IntegrityError):
-        async with database.write() as transaction:
-            await states.begin_runs(transaction, [replace(root, job_id=left.job_id)])
 
 
 async def test_delays_are_those_that_were_asked_for(database: Database) -> None:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from bullflow.flow import ending
 from bullflow.flow.record import Changes, JobState
 from bullflow.flow.states import JobStatus
-from bullflow.store import states
+from bullflow.store import decisions, states
 from bullflow.store.transaction import Transaction
 
 
@@ -20,6 +20,6 @@ async def after_failures(transaction: Transaction, changes: Changes, now: int) -
     for flow_id, jobs in failed.items():
         decided = ending.after_failures(flows[flow_id], jobs, await states.open_jobs(transaction, flow_id), now)
         if decided is not None:
-            await states.apply(transaction, decided)
+            await decisions.end(transaction, decided)
             more.append(decided)
     return more

@@ -11,7 +11,7 @@ from bullflow.flow import ending
 from bullflow.flow.growth import Growth, grow
 from bullflow.flow.record import Changes, FlowState
 from bullflow.flow.states import ENDED
-from bullflow.store import flows, states, streams
+from bullflow.store import decisions, flows, states, streams
 from bullflow.store.transaction import Transaction
 from bullflow.wire import Limits, read_growth
 
@@ -65,5 +65,5 @@ class Growing:
             changes = ending.fail(flow, open_jobs, self._clock(), message)
         else:
             changes = ending.drop(flow, [job for job in open_jobs if job.id in new], self._clock(), PARENT_ENDED)
-        await states.apply(transaction, changes)
+        await decisions.end(transaction, changes)
         return [changes]

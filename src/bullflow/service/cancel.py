@@ -8,7 +8,7 @@ from bullflow.errors import Away, Conflict
 from bullflow.flow import ending
 from bullflow.flow.record import Changes
 from bullflow.flow.states import FlowStatus
-from bullflow.store import states
+from bullflow.store import decisions, states
 from bullflow.store.database import Database
 
 Decided = Callable[[Changes], None]
@@ -45,5 +45,5 @@ class Cancel:
             if not open_jobs:
                 raise Conflict(f"The flow has {flow.status} already; there is nothing to cancel.")
             changes = ending.cancel(flow, open_jobs, self._clock())
-            await states.apply(transaction, changes)
+            await decisions.end(transaction, changes)
         return changes

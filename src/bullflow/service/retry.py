@@ -9,7 +9,7 @@ from bullflow.flow import retry
 from bullflow.flow.facts import Json
 from bullflow.flow.record import Changes, FlowState, JobState
 from bullflow.flow.states import FLOW_ENDED, OPEN
-from bullflow.store import reruns, states
+from bullflow.store import decisions, reruns, states
 from bullflow.store.database import Database
 from bullflow.store.transaction import Transaction
 
@@ -64,8 +64,7 @@ class Retry:
             plan = await self._plan(transaction, flow, job_id)
             if flow.withdraw_due:
                 return None
-            await states.apply(transaction, plan.changes)
-            await states.begin_runs(transaction, plan.changes.jobs)
+            await decisions.rerun(transaction, plan.changes)
             await reruns.begin(transaction, flow_id, self._clock())
             if job_id is not None and data is not None:
                 await reruns.set_data(transaction, job_id, data)

@@ -195,16 +195,6 @@ async def apply(connection: Transaction, changes: Changes) -> None:
     await log.append(connection, changes.entries)
 
 
-async def begin_runs(connection: Transaction, jobs: Sequence[JobState]) -> None:
-    """Give jobs the number of their new run. Apart from `apply`, because the ids are indexed and change but here."""
-    await connection.execute(
-        update(FlowJob)
-        .where(FlowJob.id == bindparam("key"))
-        .values(job_id=bindparam("new_job_id"), run=bindparam("new_run")),
-        [{"key": job.id, "new_job_id": job.job_id, "new_run": job.run} for job in jobs],
-    )
-
-
 _CHANGED_JOB = (
     "status",
     "attempts_made",
@@ -252,7 +242,7 @@ def _changed_job(job: JobState) -> dict[str, Any]:
         "new_started_at": job.started_at,
         "new_finished_at": job.finished_at,
         "new_result": job.result.text if job.result else None,
-        "new_error": _text(job.error),
+        "new_error": text(job.error),
         "new_progress": job.progress.text if job.progress else None,
         "new_worker": job.worker,
     }
@@ -267,7 +257,7 @@ def _changed_flow(flow: FlowState) -> dict[str, Any]:
         "new_withdraw_due": flow.withdraw_due,
         "new_updated_at": flow.updated_at,
         "new_finished_at": flow.finished_at,
-        "new_error": _text(flow.error),
+        "new_error": text(flow.error),
         **{f"new_{name}": count for name, count in count_columns(flow.counts).items()},
     }
 
@@ -282,5 +272,6 @@ def mapping(text: str | None) -> Mapping[str, Any] | None:
     return None if text is None else orjson.loads(text)
 
 
-def _text(value: Mapping[str, Any] | None) -> str | None:
+def text(value: Mapping[str, Any] | None) -> str | None:
+    """A mapping as it is kept."""
     return None if value is None else orjson.dumps(value).decode()

@@ -70,7 +70,7 @@ async def test_nested_flows_run_from_the_leaves_up(service: Service, kind: str) 
 
 
 async def test_any_json_travels_through_a_job(service: Service, kind: str) -> None:
-    values = [None, "", "text é \u2028", 0, -1.5, False, [], {"deep": [{"é": None}, [1, 2.5]]}]
+    values: list[Any] = [None, "", "text é \u2028", 0, -1.5, False, [], {"deep": [{"é": None}, [1, 2.5]]}]
     flows = await asyncio.gather(*(service.run(job("give", queue=kind, data=value)) for value in values))
 
     assert [flow.result for flow in flows] == values
@@ -255,3 +255,10 @@ async def test_a_failure_is_recorded_with_its_stack(service: Service, kind: str)
     assert flow.error is not None
     assert (flow.error.message, flow.error.attempt) == ("boom", 2)
     assert {"python": "any_worker.py", "node": "worker.mjs"}[kind] in str(flow.error.stack)
+
+
+async def test_a_failure_is_recorded_without_its_stack_where_none_is_wanted(service: Service, kind: str) -> None:
+    flow = await service.run(job("fail", queue=kind, data={"reason": "boom"}, stackTraceLimit=0))
+
+    assert flow.error is not None
+    assert (flow.error.message, flow.error.stack) == ("boom", None)

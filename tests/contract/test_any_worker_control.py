@@ -18,8 +18,8 @@ async def test_what_failed_with_one_kind_is_retried_with_the_other_and_uses_the_
 ) -> None:
     needed = tmp_path / "needed"
     below = job("sum", job("give", queue=WORK, data=1), job("give", queue=WORK, data=2), queue=WORK)
-    needing = job("need-file", queue=WORK, data={"path": str(needed), "value": 4})
-    created = await service.create(job("sum", below, needing, queue=WORK))
+    needing = job("need-file", below, job("give", queue=WORK, data=4), queue=WORK, data={"path": str(needed)})
+    created = await service.create(job("sum", needing, queue=WORK))
     async with at_work(kind, bull, tmp_path):
         await service.client.wait(created.id, timeout=30)
 
@@ -31,10 +31,11 @@ async def test_what_failed_with_one_kind_is_retried_with_the_other_and_uses_the_
     assert told == expected("""
         flow completed 7: created dispatched failed retried dispatched completed
           sum completed 7, attempts 1: waiting active failed waiting (waiting-children) waiting active completed
-            sum completed 3, attempts 1: waiting active completed
-              give completed 1, attempts 1: active completed
-              give completed 2, attempts 1: active completed
-            need-file completed 4, attempts 1: active failed waiting active completed
+            need-file completed 7, attempts 1: waiting active failed waiting active completed
+              sum completed 3, attempts 1: waiting active completed
+                give completed 1, attempts 1: active completed
+                give completed 2, attempts 1: active completed
+              give completed 4, attempts 1: active completed
     """)
 
 
@@ -50,7 +51,7 @@ async def test_a_cancelled_flow_stays_cancelled_whatever_its_running_job_returns
 
     async with at_work(kind, bull, tmp_path), connected(service.url) as socket:
         await socket.send("subscribe", flowId=created.id, after=0)
-        await socket.until(lambda message: message["type"] == "progress")
+        await socket.until(lambda message: message.get("event") == "job.active")
         await service.client.cancel(created.id)
         release.touch()
         await eventually(has_ended)

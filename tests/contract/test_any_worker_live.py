@@ -21,12 +21,13 @@ UNNAMED = pytest.mark.xfail(
 
 async def test_progress_is_seen_while_the_job_runs(service: Service, bull: Bull, tmp_path: Path, kind: str) -> None:
     release = tmp_path / "release"
-    async with at_work(kind, bull, tmp_path), connected(service.url) as socket:
-        created = await service.create(job("until-file", queue=WORK, data={"path": str(release)}))
-        await socket.send("subscribe", flowId=created.id, after=0)
-        progress = (await socket.until(lambda message: message["type"] == "progress"))[-1]
-        release.touch()
-        await socket.until(lambda message: message.get("event") == "flow.completed")
+    created = await service.create(job("until-file", queue=WORK, data={"path": str(release)}))
+    async with connected(service.url) as socket:
+        await socket.answer("subscribe", flowId=created.id, after=0)
+        async with at_work(kind, bull, tmp_path):
+            progress = (await socket.until(lambda message: message["type"] == "progress"))[-1]
+            release.touch()
+            await socket.until(lambda message: message.get("event") == "flow.completed")
 
     root = created.jobs[0].id
     assert progress == {"type": "progress", "flowId": created.id, "id": root, "progress": "waiting"}

@@ -44,10 +44,10 @@ const handlers = {
     throw new UnrecoverableError(job.data.reason);
   },
 
-  // Fails unless the file of its data exists; else returns its value.
+  // Fails unless the file of its data exists; else returns the sum of what its children have returned.
   "need-file": async (job) => {
     if (!existsSync(job.data.path)) throw new Error("no file");
-    return job.data.value;
+    return handlers.sum(job);
   },
 
   // Reports each step of its data as progress and in its log.

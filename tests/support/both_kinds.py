@@ -16,11 +16,12 @@ OTHER = {"python": "node", "node": "python"}
 
 @asynccontextmanager
 async def at_work(kind: str, bull: Bull, folder: Path, *, concurrency: int = 10) -> AsyncIterator[None]:
-    """A worker of this kind that works until the block ends, and often looks for jobs of workers that have died."""
+    """A worker of this kind, which finishes what it has begun when the block ends; often looks for dead ones' jobs."""
     if kind == "node":
         options = {"concurrency": concurrency, "stalledInterval": milliseconds(LOOK_EVERY)}
-        with node_worker(bull.url, bull.prefix, WORK, folder / "node.log", **options):
+        with node_worker(bull.url, bull.prefix, WORK, folder / "node.log", **options) as process:
             yield
+            assert process.stop() == 0, process.log()
     else:
         async with working(bull, python_worker(WORK, concurrency=concurrency, stalled_check=LOOK_EVERY)):
             yield

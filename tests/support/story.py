@@ -16,7 +16,9 @@ from typing import Any
 
 import orjson
 
+from bullflow.flow.states import ENDED
 from bullflow.wire import Event, FlowTree, JobError, JobNode
+from support.eventually import eventually
 from support.service import Service
 
 
@@ -32,8 +34,14 @@ async def story(service: Service, flow: dict[str, Any]) -> str:
 
 
 async def end_of_story(service: Service, flow_id: str) -> str:
-    """Wait for the end of a flow, and tell what is recorded of it over REST."""
+    """Wait for the end of a flow and of all its jobs, and tell what is recorded of it over REST."""
     await service.client.wait(flow_id, timeout=30)
+
+    async def all_ended() -> bool:
+        counts = (await service.client.get(flow_id)).counts
+        return sum(counts[status] for status in ENDED) == sum(counts.values())
+
+    await eventually(all_ended)
     answer = await service.http.get(f"/flows/{flow_id}/tree")
     return "\n".join(_told(FlowTree.model_validate(answer.json()), await service.log_of(flow_id)))
 

@@ -4,22 +4,25 @@ Who decides such an ending marks the flow `withdraw_due` in the same transaction
 answers a cancellation dooms the flow's jobs before it does, so that none of them starts after the
 answer; the leader removes them, and clears the mark. Both can be done again, by anybody, so whoever
 dies in the middle leaves the mark, and the next look finds it. While the engine is away nothing starts
-either; the flow is withdrawn as soon as it is back.
+either; the leader asks for it more often than workers do, to be there before they are when it is back.
 
 A flow is not retried before its mark is gone: no new run begins while the old one is still about.
 """
 
+import asyncio
 from datetime import timedelta
 
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.engine.remover import Remover, Withdrawn
-from bullflow.loop import Wake
+from bullflow.errors import EngineAway
+from bullflow.loop import Complaints, Wake
 from bullflow.store import backlog
 from bullflow.store.database import Database
 
 LOOK_EVERY = timedelta(seconds=2)
 FLOWS_A_ROUND = 20
+AGAIN_AFTER = timedelta(milliseconds=50)
 
 
 class Withdrawer:
@@ -36,8 +39,20 @@ class Withdrawer:
         async with self._database.read() as snapshot:
             flow_ids = await backlog.to_withdraw(snapshot, FLOWS_A_ROUND)
         for flow_id in flow_ids:
-            await self.finish(flow_id)
+            await self._insist(flow_id)
         return len(flow_ids)
+
+    async def _insist(self, flow_id: str) -> None:
+        complaints = Complaints("withdrawer", self.log)
+        while True:
+            try:
+                await self.finish(flow_id)
+            except EngineAway as error:
+                complaints.about(error)
+                await asyncio.sleep(AGAIN_AFTER.total_seconds())
+            else:
+                complaints.over()
+                return
 
     async def doom(self, flow_id: str) -> None:
         """When this returns, no job of the flow that has ended in the store starts any more; raises EngineAway."""

@@ -58,6 +58,10 @@ class Batch:
     new_queues: bool
     """The bell has rung: there may be queues that were not listened to."""
 
+    def growth_alone(self) -> "Batch":
+        """Without all else, which is read again: what was added may run on queues that were not listened to."""
+        return Batch(facts=(), lines=(), growth=self.growth, read={GROWN: self.read[GROWN]}, new_queues=True)
+
 
 class EventStreams:
     """The event streams of all queues under one prefix."""

@@ -86,6 +86,8 @@ class Recorder:
         # Should anything below fail, the bell may ring unheard until the next round.
         self._refresh = True
         batch = await self._streams.read(self._read, BLOCK)
+        if batch.growth:
+            batch = batch.growth_alone()
         if batch.facts or batch.lines or batch.growth:
             await self._record(batch)
         self._read.update(batch.read)

@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.engine.backoff import pause_before_retry
 from bullflow.engine.delivery import Delivery
+from bullflow.engine.growth import Growth
 from bullflow.engine.holding import Holding
 from bullflow.engine.insist import insist
 from bullflow.engine.queue import LockLost, Next, Queue
@@ -39,7 +40,12 @@ class Failed:
     final: bool = False
 
 
-Outcome = Completed | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """A run that has added children: the job runs again when they are done."""
+
+
+Outcome = Completed | Failed | Grown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,7 @@ class Reach:
 
     queue: Queue
     holding: Holding
+    growth: Growth
 
 
 class Running(Protocol):
@@ -77,6 +84,7 @@ class Attempts:
     ) -> None:
         self._reach = reach
         self._queue = reach.queue
+        self._growth = reach.growth
         self._running = running
         self._schedules = schedules
         self._stopping = stopping
@@ -84,7 +92,7 @@ class Attempts:
         self._log = log
 
     async def run(self, delivery: Delivery) -> Delivery | None:
-        """Run one job, end it, and return the one that came in its place."""
+        """Run one job, end it, and return the one that came in its place: another, or the same to be run again."""
         if delivery.scheduler is not None:
             await self._schedules.go_on(delivery)
         if delivery.deferred_failure is not None:
@@ -102,6 +110,8 @@ class Attempts:
         fetch_next = not self._stopping.is_set()
         if isinstance(outcome, Completed):
             return await self._queue.complete(delivery, outcome.result, fetch_next=fetch_next)
+        if isinstance(outcome, Grown):
+            return Next(delivery=await self._growth.settle(delivery))
         stacks = _stacks(delivery, outcome)
         pause = None if outcome.final else pause_before_retry(delivery)
         if pause is None:

@@ -22,6 +22,7 @@ from bullflow.engine.attempt import Attempts, Reach, Running
 from bullflow.engine.bell import Bell
 from bullflow.engine.connection import asked, away, connect
 from bullflow.engine.delivery import Delivery
+from bullflow.engine.growth import Growth, GrowthOptions
 from bullflow.engine.holding import Holding
 from bullflow.engine.keeper import Keeper, KeeperOptions
 from bullflow.engine.keys import aborts_channel, busy_worker_name, queue_key, worker_name
@@ -49,6 +50,7 @@ class Consumer:
         running: Running,
         concurrency: int,
         keeping: KeeperOptions,
+        growing: GrowthOptions,
         log: FilteringBoundLogger,
     ) -> None:
         self._log = log
@@ -68,9 +70,10 @@ class Consumer:
         self._complaints = Complaints("worker.engine", log)
         self._tokens = 0
         self._stopping = asyncio.Event()
-        reach = Reach(queue=self.queue, holding=Holding(client, prefix, queue_name, self._complaints))
+        holding = Holding(client, prefix, queue_name, self._complaints)
+        growth = Growth(client, prefix, queue_name, holding, growing)
         self._attempts = Attempts(
-            reach,
+            Reach(queue=self.queue, holding=holding, growth=growth),
             running,
             schedules=Schedules(client, prefix, queue_name, complaints=self._complaints, log=log),
             stopping=self._stopping,

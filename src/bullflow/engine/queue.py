@@ -144,7 +144,7 @@ class Queue:
         args = [delivery.job_id, now_ms(), field, value, target, "1" if fetch_next else "", self._base, packed]
         if fields:
             args.append(msgpack.packb(_flat(fields)))
-        answer = _owned(delivery, await self._pipe.script("moveToFinished", keys, args))
+        answer = owned(delivery, await self._pipe.script("moveToFinished", keys, args))
         return self._next(answer, delivery.token)
 
     async def retry_now(self, delivery: Delivery, reason: str, stacks: Sequence[str]) -> None:
@@ -154,7 +154,7 @@ class Queue:
         push = "RPUSH" if delivery.opts.get("lifo") else "LPUSH"
         fields = msgpack.packb(_flat({"failedReason": reason, "stacktrace": orjson.dumps(stacks).decode()}))
         args = [self._base, now_ms(), push, delivery.job_id, delivery.token, fields]
-        _owned(delivery, await self._pipe.script("retryJob", keys, args))
+        owned(delivery, await self._pipe.script("retryJob", keys, args))
 
     async def retry_later(self, delivery: Delivery, reason: str, stacks: Sequence[str], delay_ms: int) -> None:
         """Put a job whose attempt failed back into the queue after a pause."""
@@ -162,7 +162,7 @@ class Queue:
         keys += [self._key(part) for part in ("events", "meta", "stalled", "wait", "limiter", "pc")]
         fields = msgpack.packb(_flat({"failedReason": reason, "stacktrace": orjson.dumps(stacks).decode()}))
         args = [self._base, str(now_ms()), delivery.job_id, delivery.token, delay_ms, "0", fields, "0"]
-        _owned(delivery, await self._pipe.script("moveToDelayed", keys, args))
+        owned(delivery, await self._pipe.script("moveToDelayed", keys, args))
 
     async def extend_locks(self, held: Mapping[str, str]) -> list[str]:
         """Renew the locks of these jobs (ids with tokens); returns those that were lost."""
@@ -201,7 +201,7 @@ class Queue:
         return Next(delivery=read_delivery(self.name, str(job_id), token, pairs(fields)))
 
 
-def _owned(delivery: Delivery, answer: Any) -> Any:
+def owned(delivery: Delivery, answer: Any) -> Any:
     """The answer, unless BullMQ refused: then LockLost, or UnrecoverableError where the children forbid the end."""
     if isinstance(answer, int) and answer in _CHILDREN:
         raise UnrecoverableError(f"Cannot complete job {delivery.job_id}: {_CHILDREN[answer]}")

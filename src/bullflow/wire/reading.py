@@ -77,6 +77,17 @@ def read_flows(body: Any, limits: Limits, *, most: int) -> list[FlowRequest]:
     return asked
 
 
+def read_children(children: Any, limits: Limits) -> tuple[Node, ...]:
+    """The trees that a running job adds below itself; raises Invalid, with pointers like `/0/name`."""
+    if not isinstance(children, list | tuple):
+        raise Invalid([Fault("", "must be a list of jobs")])
+    reading = _Reading(limits)
+    nodes = [reading.node(child, _Place(f"/{index}", 1)) for index, child in enumerate(children)]
+    if reading.faults:
+        raise Invalid(reading.faults)
+    return tuple(node for node in nodes if node is not None)
+
+
 def read_growth(text: str, at: int, limits: Limits) -> Growth:
     """What a worker tells of jobs that it has added; raises Invalid for what no worker of ours would say.
 

@@ -1,7 +1,7 @@
 """A job as its handler sees it."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ from bullflow.engine.delivery import Delivery
 from bullflow.engine.queue import LockLost
 from bullflow.errors import EngineAway, EngineRefused, JobFailure
 from bullflow.worker.children import Children
+from bullflow.worker.growing import Growing, Room
 from bullflow.worker.signal import AbortSignal
 
 KEPT_LOG_LINES = 1_000
@@ -25,7 +26,7 @@ class Job:
     engine is away, for no job should fail only because nobody can hear how far it is.
     """
 
-    def __init__(self, delivery: Delivery, reach: Reach, signal: AbortSignal) -> None:
+    def __init__(self, delivery: Delivery, reach: Reach, signal: AbortSignal, room: Room) -> None:
         envelope = delivery.envelope
         self.name = delivery.name
         self.data: Any = delivery.data
@@ -41,6 +42,7 @@ class Job:
         self.signal = signal
         self._delivery = delivery
         self._reach = reach
+        self._growing = Growing(delivery, reach.growth, room)
         keep_logs = delivery.opts.get("keepLogs")
         self._keep_logs = keep_logs if type(keep_logs) is int and keep_logs > 0 else KEPT_LOG_LINES
         self._loop = asyncio.get_running_loop()
@@ -61,6 +63,20 @@ class Job:
         while other children of it have not ended.
         """
         return self._do(self._held(self._reach.holding.remove_unprocessed_children(self._delivery)))
+
+    def add_children(self, children: Sequence[Mapping[str, Any]]) -> Awaitable[None]:
+        """Add jobs in the shape of a flow's `children`; when the handler returns, its job waits for them.
+
+        It then runs again, with their values in `children`, and what it has returned before does not
+        count. A handler that is run again before, after a crash or a failed attempt, is to add the same
+        in the same order, and nothing is added twice. Raises Invalid, and JobFailure for a job of no flow.
+        """
+        return self._do(self._held(self._growing.add(children)))
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether this run has added children."""
+        return self._growing.has_grown
 
     def _do(self, step: Coroutine[Any, Any, None]) -> Awaitable[None]:
         if self.signal.reason in ("timed out", "lock lost"):

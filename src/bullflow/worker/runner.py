@@ -11,11 +11,12 @@ import orjson
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from bullflow.engine.attempt import Completed, Failed, Outcome, Reach
+from bullflow.engine.attempt import Completed, Failed, Grown, Outcome, Reach
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.insist import insist
 from bullflow.errors import JobCancelled, JobFailure, JobTimedOut, ResultNotJson, ResultTooLarge, UnrecoverableError
 from bullflow.loop import Complaints
+from bullflow.worker.growing import Room
 from bullflow.worker.job import Job
 from bullflow.worker.registry import Handler, Registry, Task
 from bullflow.worker.signal import AbortSignal
@@ -48,11 +49,14 @@ class _Run:
 class Runner:
     """The jobs that run in this process for one worker."""
 
-    def __init__(self, registry: Registry, threads: int, largest_result: int, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, registry: Registry, *, threads: int, largest_result: int, room: Room, log: FilteringBoundLogger
+    ) -> None:
         self._registry = registry
         # No thread can be stopped from outside: one that is left behind must not take the next job's place.
         self._threads = Threads(threads + MOST_ABANDONED)
         self._largest_result = largest_result
+        self._room = room
         self._log = log
         self._complaints = Complaints("worker.children", log)
         # By id and token: after a lost lock the same job may run here twice.
@@ -78,10 +82,12 @@ class Runner:
             delivery = await insist(partial(reach.queue.with_children, delivery), self._complaints)
         if run.cancelled.done():
             raise JobCancelled(run.cancelled.result())
-        job = Job(delivery, reach, run.signal)
+        job = Job(delivery, reach, run.signal, self._room)
         result = await self._within(_time_limit(delivery, task), self._start(task, job), run)
         if isinstance(result, _Raised):
             return self._failed(result.error)
+        if job.has_grown:
+            return Grown()
         return Completed(result=_as_json(delivery.name, result, self._largest_result))
 
     def _start(self, task: Task, job: Job) -> "asyncio.Future[Any]":

@@ -9,12 +9,17 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import uuid4
 
+from structlog.typing import FilteringBoundLogger
+
 from bullflow import telemetry
 from bullflow.engine.address import engine_url
 from bullflow.engine.consumer import Consumer
+from bullflow.engine.growth import GrowthOptions
 from bullflow.engine.keeper import KeeperOptions
 from bullflow.loop import side_by_side
 from bullflow.settings import Settings, load
+from bullflow.wire import Limits
+from bullflow.worker.growing import Room
 from bullflow.worker.registry import Handler, Registry, Task
 from bullflow.worker.runner import GRACE, Runner
 
@@ -64,17 +69,14 @@ class Worker:
         stop = stop or asyncio.Event()
         log = telemetry.logger("worker").bind(queue=self.queue_name)
         concurrency = settings.concurrency or self.concurrency
-        runner = Runner(self._registry, concurrency, settings.max_result_bytes, log)
-        consumer = Consumer(
-            engine_url(settings),
-            settings.prefix,
-            self.queue_name,
-            worker_id=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
-            running=runner,
-            concurrency=concurrency,
-            keeping=self._keeping,
+        runner = Runner(
+            self._registry,
+            threads=concurrency,
+            largest_result=settings.max_result_bytes,
+            room=_room(settings),
             log=log,
         )
+        consumer = self._consumer(settings, runner, concurrency, log)
         working = asyncio.create_task(consumer.run())
         log.info("worker.started", names=self.names, concurrency=concurrency)
         if not self.names:
@@ -89,8 +91,26 @@ class Worker:
             await asyncio.gather(working, return_exceptions=True)
             log.info("worker.stopped")
 
+    def _consumer(self, settings: Settings, runner: Runner, concurrency: int, log: FilteringBoundLogger) -> Consumer:
+        return Consumer(
+            engine_url(settings),
+            settings.prefix,
+            self.queue_name,
+            worker_id=f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}",
+            running=runner,
+            concurrency=concurrency,
+            keeping=self._keeping,
+            growing=GrowthOptions(keep=settings.engine_keep, stream_length=settings.stream_length),
+            log=log,
+        )
+
     def __repr__(self) -> str:
         return f"<Worker {self.queue_name} {self.names}>"
+
+
+def _room(settings: Settings) -> Room:
+    limits = Limits(jobs=settings.max_jobs, depth=settings.max_depth, data_bytes=settings.max_data_bytes)
+    return Room(limits=limits, total_bytes=settings.max_body_bytes)
 
 
 async def run_workers(workers: Sequence[Worker], settings: Settings) -> None:

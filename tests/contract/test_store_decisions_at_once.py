@@ -13,13 +13,11 @@ from sqlalchemy import select, text
 
 from bullflow import telemetry
 from bullflow.errors import Conflict, NotFound
-from bullflow.flow import ending
 from bullflow.flow.facts import Fact, FactKind, Json
 from bullflow.flow.fold import fold
-from bullflow.flow.record import JobState
-from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import FlowRequest
 from bullflow.janitor import Janitor
+from bullflow.recorder.failures import after_failures
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
 from bullflow.service.retry import Retry
@@ -75,12 +73,7 @@ class Process:
             jobs, flows = await states.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
             changes = fold(jobs, flows, facts)
             await states.apply(transaction, changes)
-            for flow in changes.flows:
-                failed = [job for job in changes.jobs if _brings_more(flow, job)]
-                open_jobs = await states.open_jobs(transaction, flow.id) if failed else []
-                more = ending.after_failures(flow, failed, open_jobs, START + 100)
-                if more is not None:
-                    await states.apply(transaction, more)
+            await after_failures(transaction, changes, START + 100)
 
     async def withdraw(self, flow_id: str) -> None:
         async with self.database.read() as snapshot:
@@ -90,10 +83,6 @@ class Process:
 
     async def _nothing(self, _flow_id: str) -> None:
         """There is no engine."""
-
-
-def _brings_more(flow: Any, job: JobState) -> bool:
-    return job.flow_id == flow.id and job.status is JobStatus.FAILED and ending.brings_more(flow, job)
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ A mark for the flow's run keeps out whoever has read the flow before and is abou
 All of it can be done again.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
 
-from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
 from redis.asyncio import Redis
 
 from bullflow.engine.bell import sealed
@@ -25,6 +25,8 @@ from bullflow.engine.keys import HAS_GROWN, aborts_channel, queue_key, withdrawn
 MARKED_FOR = timedelta(hours=1)
 KEYS_A_SCRIPT = 1_000
 JOBS_A_ROUND = 1_000
+LONGEST_SEARCH = 100_000
+"""How long a list may be in which a job is looked for."""
 REASON = "cancelled"
 
 
@@ -67,21 +69,17 @@ class Remover:
                 await self._client.publish(aborts_channel(self._prefix), sealed(self._origin, {"jobs": list(running)}))
 
     async def remove(self, doomed: Sequence[Withdrawn]) -> None:
-        """Remove what waits."""
-        # BullMQ looks for a job in a list from its newest end, where a flow's last jobs lie.
+        """Remove what waits. What lies deep in a long queue stays, doomed, until a worker comes to it."""
+        # Lists are searched from their newest end, where a flow's last jobs lie.
         ordered = [job for job in doomed if job.is_parent] + [job for job in reversed(doomed) if not job.is_parent]
-        async with away():
-            sha = await self._client.script_load(loadScript(SCRIPT_DEFINITIONS["removeJob"])) if ordered else ""
-            for start in range(0, len(ordered), JOBS_A_ROUND):
-                async with self._client.pipeline(transaction=False) as pipe:
-                    for job in ordered[start : start + JOBS_A_ROUND]:
-                        keys, arguments = self._removal(job)
-                        pipe.evalsha(sha, len(keys), *keys, *arguments)
-                    await pipe.execute()
-
-    def _removal(self, job: Withdrawn) -> tuple[list[str], list[str]]:
-        keys = [queue_key(self._prefix, job.queue_name, part) for part in (job.job_id, "repeat")]
-        return keys, [job.job_id, "0", queue_key(self._prefix, job.queue_name, "")]
+        by_queue: defaultdict[str, list[str]] = defaultdict(list)
+        for job in ordered:
+            by_queue[job.queue_name].append(job.job_id)
+        for queue, job_ids in by_queue.items():
+            base = queue_key(self._prefix, queue, "")
+            for start in range(0, len(job_ids), JOBS_A_ROUND):
+                async with away():
+                    await self._client.eval(_REMOVE, 1, base, LONGEST_SEARCH, *job_ids[start : start + JOBS_A_ROUND])
 
 
 class _State(IntEnum):
@@ -116,4 +114,41 @@ for place, key in ipairs(KEYS) do
   end
 end
 return states
+"""
+
+# BullMQ's removeJob for many jobs at once, none of them the last that a parent waits for which goes on.
+_REMOVE = """
+local base = KEYS[1]
+local lists = {"wait", "paused", "active"}
+local sets = {"waiting-children", "delayed", "prioritized"}
+local function taken_from(job)
+  for _, set in ipairs(sets) do
+    if redis.call("ZREM", base .. set, job) == 1 then
+      return set
+    end
+  end
+  for _, list in ipairs(lists) do
+    if redis.call("LLEN", base .. list) <= tonumber(ARGV[1]) and redis.call("LREM", base .. list, 1, job) == 1 then
+      return list
+    end
+  end
+end
+local most = redis.call("HGET", base .. "meta", "opts.maxLenEvents") or "10000"
+for place = 2, #ARGV do
+  local job = ARGV[place]
+  local key = base .. job
+  if redis.call("EXISTS", key .. ":lock") == 0 and redis.call("HEXISTS", key, "finishedOn") == 0 then
+    local from = taken_from(job)
+    if from then
+      local parent = redis.call("HGET", key, "parentKey")
+      if parent then
+        redis.call("SREM", parent .. ":dependencies", key)
+      end
+      redis.call("DEL", key, key .. ":logs", key .. ":dependencies", key .. ":processed", key .. ":failed",
+        key .. ":unsuccessful")
+      redis.call("SREM", base .. "stalled", job)
+      redis.call("XADD", base .. "events", "MAXLEN", "~", most, "*", "event", "removed", "jobId", job, "prev", from)
+    end
+  end
+end
 """

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.engine.backoff import pause_before_retry
+from bullflow.engine.below import Below
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.growth import Growth
 from bullflow.engine.holding import Holding
@@ -55,6 +56,7 @@ class Reach:
     queue: Queue
     holding: Holding
     growth: Growth
+    below: Below
 
 
 class Running(Protocol):

@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from bullflow.clock import milliseconds, now_ms
 from bullflow.engine.attempt import Attempts, Reach, Running
 from bullflow.engine.bell import Bell
+from bullflow.engine.below import Below
 from bullflow.engine.connection import asked, away, connect
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.growth import Growth, GrowthOptions
@@ -73,7 +74,7 @@ class Consumer:
         holding = Holding(client, prefix, queue_name, self._complaints)
         growth = Growth(client, prefix, queue_name, holding, growing)
         self._attempts = Attempts(
-            Reach(queue=self.queue, holding=holding, growth=growth),
+            Reach(queue=self.queue, holding=holding, growth=growth, below=Below(self._pipe, prefix, queue_name)),
             running,
             schedules=Schedules(client, prefix, queue_name, complaints=self._complaints, log=log),
             stopping=self._stopping,

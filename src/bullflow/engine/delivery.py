@@ -44,7 +44,7 @@ def read_delivery(queue_name: str, job_id: str, token: str, fields: Mapping[str,
     Any producer may have written it, and a worker must outlive it: fields that are not JSON are taken
     as text, and numbers that are none as 0.
     """
-    opts = _options(_parsed(fields.get("opts"), {}))
+    opts = read_options(fields.get("opts"))
     return Delivery(
         job_id=job_id,
         token=token,
@@ -65,7 +65,9 @@ def pairs(flat: Any) -> dict[str, str]:
     return dict(flat) if isinstance(flat, Mapping) else dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _options(opts: Any) -> Mapping[str, Any]:
+def read_options(text: str | None) -> Mapping[str, Any]:
+    """A job's options under their long names; none where there is something else."""
+    opts = _parsed(text, {})
     return {str(optsDecodeMap.get(key, key)): value for key, value in opts.items()} if isinstance(opts, Mapping) else {}
 
 
@@ -80,10 +82,13 @@ def _integer(value: Any) -> int:
         return 0
 
 
-def _parsed(text: str | None, default: Any) -> Any:
-    if not text:
-        return default
+def json_or_text(text: str) -> Any:
+    """The value of a text that should be JSON; the text where it is none."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
+
+
+def _parsed(text: str | None, default: Any) -> Any:
+    return json_or_text(text) if text else default

@@ -14,7 +14,7 @@ import msgpack
 import orjson
 
 from bullflow.clock import now_ms
-from bullflow.engine.delivery import Delivery, pairs, read_delivery
+from bullflow.engine.delivery import Delivery, json_or_text, pairs, read_delivery
 from bullflow.engine.keys import TELLS_LINES, job_of, queue_key
 from bullflow.engine.pipe import Pipe
 from bullflow.errors import UnrecoverableError
@@ -95,7 +95,7 @@ class Queue:
         )
         return replace(
             delivery,
-            values={job_of(key): _value(text) for key, text in pairs(processed).items()},
+            values={job_of(key): json_or_text(text) for key, text in pairs(processed).items()},
             failures={job_of(key): reason for key, reason in pairs(failed).items()},
         )
 
@@ -222,13 +222,6 @@ def _keep(option: Any) -> dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     return type(value) is int or (type(value) is float and isfinite(value))
-
-
-def _value(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from bullflow.engine.attempt import Reach
+from bullflow.engine.below import Remains
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.queue import LockLost
 from bullflow.errors import EngineAway, EngineRefused, JobFailure
@@ -26,7 +27,9 @@ class Job:
     engine is away, for no job should fail only because nobody can hear how far it is.
     """
 
-    def __init__(self, delivery: Delivery, reach: Reach, signal: AbortSignal, room: Room) -> None:
+    def __init__(
+        self, delivery: Delivery, reach: Reach, signal: AbortSignal, room: Room, below: Remains | None = None
+    ) -> None:
         envelope = delivery.envelope
         self.name = delivery.name
         self.data: Any = delivery.data
@@ -42,10 +45,18 @@ class Job:
         self.signal = signal
         self._delivery = delivery
         self._reach = reach
+        self._descendants = None if below is None else Children(below.names, below.values, below.failures)
         self._growing = Growing(delivery, reach.growth, room)
         keep_logs = delivery.opts.get("keepLogs")
         self._keep_logs = keep_logs if type(keep_logs) is int and keep_logs > 0 else KEPT_LOG_LINES
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def descendants(self) -> Children:
+        """What all jobs below have returned, children included; for handlers that have asked for it."""
+        if self._descendants is None:
+            raise JobFailure(f'to see descendants, a handler says so: @worker.task("{self.name}", descendants=True)')
+        return self._descendants
 
     def progress(self, value: Any) -> Awaitable[None]:
         """Report how far the job is: a number of percent, or any JSON. Raises JobFailure when the attempt is over."""

@@ -14,11 +14,12 @@ Handler = Callable[[Job], Awaitable[Any]] | Callable[[Job], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A handler, and how long one attempt of it may take."""
+    """A handler, how long one attempt of it may take, and whether it wants all that is below its job."""
 
     name: str
     handler: Handler
     timeout: timedelta | None
+    descendants: bool = False
 
     @property
     def is_async(self) -> bool:

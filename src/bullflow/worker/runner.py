@@ -80,9 +80,12 @@ class Runner:
         task = self._registry.find(delivery.name)
         if delivery.envelope.children:
             delivery = await insist(partial(reach.queue.with_children, delivery), self._complaints)
+        below = None
+        if task.descendants:
+            below = await insist(partial(reach.below.everything, delivery), self._complaints)
         if run.cancelled.done():
             raise JobCancelled(run.cancelled.result())
-        job = Job(delivery, reach, run.signal, self._room)
+        job = Job(delivery, reach, run.signal, self._room, below)
         result = await self._within(_time_limit(delivery, task), self._start(task, job), run)
         if isinstance(result, _Raised):
             return self._failed(result.error)

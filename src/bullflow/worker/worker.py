@@ -48,12 +48,15 @@ class Worker:
         self._keeping = KeeperOptions(lock=lock, stalled_check=stalled_check, max_stalled=max_stalled)
         self._registry = Registry()
 
-    def task(self, name: str, *, timeout: float | None = None) -> Callable[[H], H]:
-        """Make a function the handler of a job name. `timeout` is seconds for one attempt."""
+    def task(self, name: str, *, timeout: float | None = None, descendants: bool = False) -> Callable[[H], H]:
+        """Make a function the handler of a job name.
+
+        `timeout` is seconds for one attempt; with `descendants` it gets the values of all jobs below its own.
+        """
 
         def register(handler: H) -> H:
             limit = None if timeout is None else timedelta(seconds=timeout)
-            self._registry.add(Task(name=name, handler=handler, timeout=limit))
+            self._registry.add(Task(name=name, handler=handler, timeout=limit, descendants=descendants))
             return handler
 
         return register

@@ -22,7 +22,6 @@ from support.story import expected, job, story
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HOUR = 3_600_000
-UNMENDED = pytest.mark.xfail(strict=True, reason="bullflow's worker never tries again what cannot complete yet")
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -172,7 +171,6 @@ async def test_a_parent_may_continue_when_a_child_has_failed(service: Service, k
     """)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("python", marks=UNMENDED), "node"])
 async def test_a_parent_that_cannot_complete_yet_has_failed_an_attempt(service: Service, kind: str) -> None:
     failing = job("fail", queue=kind, data={"reason": "boom"}, continueParentOnFailure=True)
     flow = await service.run(job("nothing", failing, job("give", queue=kind, delay=HOUR), queue=kind, attempts=2))

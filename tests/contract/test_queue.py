@@ -11,7 +11,7 @@ from bullflow.engine.connection import connect
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.pipe import Pipe
 from bullflow.engine.queue import LockLost, Queue
-from bullflow.errors import EngineRefused, UnrecoverableError
+from bullflow.errors import EngineRefused, JobFailure
 from bullflow.flow.plan import Branch
 from support.queues import Bull, completed, failed, hands_on, tree
 
@@ -172,7 +172,7 @@ async def test_a_parent_that_still_has_children_cannot_complete(bull: Bull, queu
     delivery = await taken(bull, queue, tree("root"))
     await bull.client.sadd(bull.key(f"{delivery.job_id}:dependencies"), bull.key("a-late-child"))
 
-    with pytest.raises(UnrecoverableError, match="has children that have not ended"):
+    with pytest.raises(JobFailure, match="has children that have not ended"):
         await queue.complete(delivery, "1", fetch_next=False)
 
 

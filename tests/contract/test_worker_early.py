@@ -15,9 +15,9 @@ LATER = "later"
 """A queue that nobody works on."""
 
 
-def a_flow(*more: Branch) -> Branch:
+def a_flow(*more: Branch, **opts: Any) -> Branch:
     """A root that is woken when its first child fails."""
-    return tree("root", tree("fails", continueParentOnFailure=True), *more)
+    return tree("root", tree("fails", continueParentOnFailure=True), *more, **opts)
 
 
 def a_worker() -> Worker:
@@ -39,6 +39,27 @@ async def test_a_parent_that_was_woken_early_cannot_complete_before_its_children
         event = await bull.ended(root.job.job_id)
 
     assert event["failedReason"] == NOT_YET.format(root.job.job_id)
+
+
+async def test_it_can_when_it_is_tried_again_after_they_have(bull: Bull) -> None:
+    worker = a_worker()
+    attempts: list[int] = []
+
+    @worker.task("root")
+    async def root(job: Job) -> Any:
+        attempts.append(job.attempt)
+        if job.attempt == 2:
+            await job.remove_unprocessed_children()
+        return job.children.failures
+
+    flow = a_flow(tree("pending", queue=LATER), attempts=3)
+    async with working(bull, worker):
+        await bull.add(flow)
+        event = await bull.ended(flow.job.job_id)
+
+    assert (event["event"], attempts) == ("completed", [1, 2])
+    stacks = orjson.loads((await bull.job(flow.job.job_id))["stacktrace"])
+    assert stacks == [NOT_YET.format(flow.job.job_id)]
 
 
 async def remove_in_a_coroutine(job: Job) -> Any:

@@ -19,7 +19,7 @@ from bullflow.engine.holding import Holding
 from bullflow.engine.insist import insist
 from bullflow.engine.queue import LockLost, Next, Queue
 from bullflow.engine.schedules import Schedules
-from bullflow.errors import EngineRefused, UnrecoverableError
+from bullflow.errors import EngineRefused, JobFailure, UnrecoverableError
 from bullflow.loop import Complaints
 
 T = TypeVar("T")
@@ -103,8 +103,8 @@ class Attempts:
             outcome = await self._running.run(delivery, self._reach)
         try:
             answer = await self._insist(lambda: self._end(delivery, outcome))
-        except UnrecoverableError as error:
-            failed = Failed(reason=str(error), final=True)
+        except JobFailure as error:
+            failed = Failed(reason=str(error), final=isinstance(error, UnrecoverableError))
             answer = await self._insist(lambda: self._end(delivery, failed))
         return answer.delivery if answer else None
 

@@ -17,7 +17,7 @@ from bullflow.clock import now_ms
 from bullflow.engine.delivery import Delivery, json_or_text, pairs, read_delivery
 from bullflow.engine.keys import TELLS_LINES, job_of, queue_key
 from bullflow.engine.pipe import Pipe
-from bullflow.errors import UnrecoverableError
+from bullflow.errors import JobFailure, UnrecoverableError
 
 _MOVE_KEYS = (
     "wait",
@@ -31,7 +31,10 @@ _MOVE_KEYS = (
     "meta",
     "pc",
 )
-_CHILDREN = {-4: "it has children that have not ended", -9: "a child of it has failed"}
+_CHILDREN = {
+    -4: (JobFailure, "it has children that have not ended"),
+    -9: (UnrecoverableError, "a child of it has failed"),
+}
 _GONE = {-1: "the job is gone", -2: "its lock is gone", -3: "it is not active", -6: "another worker holds its lock"}
 
 
@@ -202,9 +205,13 @@ class Queue:
 
 
 def owned(delivery: Delivery, answer: Any) -> Any:
-    """The answer, unless BullMQ refused: then LockLost, or UnrecoverableError where the children forbid the end."""
+    """The answer, unless BullMQ refused: then LockLost, or JobFailure where the children forbid the end.
+
+    As with BullMQ's own workers, a job may be tried again while its children have not ended.
+    """
     if isinstance(answer, int) and answer in _CHILDREN:
-        raise UnrecoverableError(f"Cannot complete job {delivery.job_id}: {_CHILDREN[answer]}")
+        failure, reason = _CHILDREN[answer]
+        raise failure(f"Cannot complete job {delivery.job_id}: {reason}")
     if isinstance(answer, int) and answer < 0:
         raise LockLost(f"{delivery.job_id}: {_GONE.get(answer, f'BullMQ refused with {answer}')}")
     return answer

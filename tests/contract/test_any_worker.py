@@ -171,6 +171,21 @@ async def test_a_parent_may_continue_when_a_child_has_failed(service: Service, k
     """)
 
 
+async def test_a_parent_that_continues_may_remove_what_has_not_begun(service: Service, kind: str) -> None:
+    failing = job("fail", queue=kind, data={"reason": "boom"}, continueParentOnFailure=True)
+    unbegun = job("sum", job("give", queue=OTHER[kind], delay=HOUR), job("give", queue=kind, delay=HOUR), queue=kind)
+    flow = job("go-on", failing, unbegun, queue=kind)
+
+    assert await story(service, flow) == expected("""
+        flow completed ["boom"]: created dispatched completed
+          go-on completed ["boom"], attempts 1: waiting active completed
+            fail failed (boom), attempts 1: active failed
+            sum cancelled (it was removed from its queue), attempts 0: waiting cancelled
+              give cancelled (it was removed from its queue), attempts 0: cancelled
+              give cancelled (it was removed from its queue), attempts 0: cancelled
+    """)
+
+
 async def test_a_parent_that_cannot_complete_yet_has_failed_an_attempt(service: Service, kind: str) -> None:
     failing = job("fail", queue=kind, data={"reason": "boom"}, continueParentOnFailure=True)
     flow = await service.run(job("nothing", failing, job("give", queue=kind, delay=HOUR), queue=kind, attempts=2))

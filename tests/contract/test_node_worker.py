@@ -1,4 +1,4 @@
-"""What BullMQ's own worker can do besides: children removed or added while it runs, and jobs that come back."""
+"""What BullMQ's own worker can do besides: jobs that it puts off, and children that bullflow knows nothing of."""
 
 from pathlib import Path
 
@@ -7,27 +7,6 @@ from support.both_kinds import at_work
 from support.queues import Bull
 from support.service import Service
 from support.story import expected, job, story
-
-HOUR = 3_600_000
-
-
-async def test_a_parent_that_continues_may_remove_what_has_not_begun(
-    service: Service, bull: Bull, tmp_path: Path
-) -> None:
-    failing = job("fail", queue=WORK, data={"reason": "boom"}, continueParentOnFailure=True)
-    unbegun = job("sum", job("give", queue="elsewhere", delay=HOUR), job("give", queue="elsewhere"), queue=WORK)
-    flow = job("go-on", failing, unbegun, queue=WORK)
-    async with at_work("node", bull, tmp_path):
-        told = await story(service, flow)
-
-    assert told == expected("""
-        flow completed ["boom"]: created dispatched completed
-          go-on completed ["boom"], attempts 1: waiting active completed
-            fail failed (boom), attempts 1: active failed
-            sum cancelled (it was removed from its queue), attempts 0: waiting cancelled
-              give cancelled (it was removed from its queue), attempts 0: cancelled
-              give cancelled (it was removed from its queue), attempts 0: cancelled
-    """)
 
 
 async def test_a_handler_may_put_off_its_job(service: Service, bull: Bull, tmp_path: Path) -> None:

@@ -27,6 +27,12 @@ const handlers = {
     failures: Object.values(await job.getIgnoredChildrenFailures()).sort(),
   }),
 
+  // Goes on without those children that have not begun; returns why the others have failed.
+  "go-on": async (job) => {
+    await job.removeUnprocessedChildren();
+    return Object.values(await job.getIgnoredChildrenFailures()).sort();
+  },
+
   // Fails as often as its data says, then returns the number of its attempt.
   "fail-first": async (job) => {
     const attempt = job.attemptsMade + 1;
@@ -69,12 +75,6 @@ const handlers = {
 
 // What bullflow's own worker has no word for.
 const besides = {
-  // Goes on without those children that have not begun; returns why the others have failed.
-  "go-on": async (job) => {
-    await job.removeUnprocessedChildren();
-    return Object.values(await job.getIgnoredChildrenFailures()).sort();
-  },
-
   // Comes back later as often as its data says.
   "put-off": async (job, token) => {
     const { times } = job.data;

@@ -37,6 +37,11 @@ async def take_stock(job: Job) -> Any:
     return {"values": sorted(_values(job)), "failures": _failures(job)}
 
 
+async def go_on(job: Job) -> list[str]:
+    await job.remove_unprocessed_children()
+    return _failures(job)
+
+
 async def fail_first(job: Job) -> int:
     if job.attempt <= job.data["times"]:
         raise RuntimeError(f"attempt {job.attempt}")
@@ -85,6 +90,7 @@ HANDLERS = {
     "nothing": nothing,
     "sum": add,
     "take-stock": take_stock,
+    "go-on": go_on,
     "fail-first": fail_first,
     "fail": fail,
     "give-up": give_up,

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import milliseconds, now_ms
+from bullflow.engine.asking import Asking
 from bullflow.engine.attempt import Attempts, Reach, Running
 from bullflow.engine.bell import Bell
 from bullflow.engine.below import Below
@@ -73,8 +74,9 @@ class Consumer:
         self._stopping = asyncio.Event()
         holding = Holding(client, prefix, queue_name, self._complaints)
         growth = Growth(client, prefix, queue_name, holding, growing)
+        below = Below(self._pipe, prefix, queue_name, Asking(self._pipe, prefix).found)
         self._attempts = Attempts(
-            Reach(queue=self.queue, holding=holding, growth=growth, below=Below(self._pipe, prefix, queue_name)),
+            Reach(queue=self.queue, holding=holding, growth=growth, below=below),
             running,
             schedules=Schedules(client, prefix, queue_name, complaints=self._complaints, log=log),
             stopping=self._stopping,

@@ -77,3 +77,13 @@ def aborts_channel(prefix: str) -> str:
 def withdrawn_key(prefix: str, root_job_id: str) -> str:
     """Stands while a flow's run has been taken back, so that who read the store before that does not dispatch it."""
     return f"bullflow:{prefix}:withdrawn:{root_job_id}"
+
+
+def asks_list(prefix: str) -> str:
+    """Where workers ask for what the engine has forgotten."""
+    return f"bullflow:{prefix}:asks"
+
+
+def answer_key(prefix: str, ask: str) -> str:
+    """Where the answer to a question is left."""
+    return f"bullflow:{prefix}:answer:{ask}"

@@ -4,10 +4,13 @@ from functools import partial
 from typing import Any
 
 from bullflow import loop, telemetry
+from bullflow.answerer import BLOCK as ANSWERER_BLOCKS
+from bullflow.answerer import Answerer
 from bullflow.clock import now_ms
 from bullflow.dispatcher import LOOK_EVERY as DISPATCHER_LOOKS
 from bullflow.dispatcher import Dispatcher
 from bullflow.engine.address import engine_url
+from bullflow.engine.asking import Asks
 from bullflow.engine.connection import connect
 from bullflow.engine.producer import Producer
 from bullflow.engine.stream import EventStreams
@@ -67,6 +70,10 @@ async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held
         recorded=partial(tell_recorded, base),
         log=log,
     )
+    answering = connect(engine_url(settings), "bullflow:answerer", block=ANSWERER_BLOCKS)
+    answerer = Answerer(
+        base.database, Asks(answering, settings.prefix), settings.prefix, log=telemetry.logger("answerer")
+    )
     janitor = Janitor(base.database, clock=now_ms, decided=partial(tell_ended, base), log=telemetry.logger("janitor"))
     try:
         async with running(
@@ -78,6 +85,7 @@ async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held
             ),
             loop.run("janitor", janitor.run_once, wake=loop.Wake(), interval=JANITOR_LOOKS, log=janitor.log),
             _regulating(base),
+            loop.run("answerer", answerer.run_once, wake=loop.Wake(), interval=None, log=answerer.log),
         ):
             await loop.run(
                 "recorder",
@@ -89,6 +97,7 @@ async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held
             )
     finally:
         await reading.aclose()
+        await answering.aclose()
 
 
 async def _regulating(base: Base) -> None:

@@ -1,8 +1,9 @@
 """What one run of a job adds to itself: read with the rules of a request, counted, and handed to the engine."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bullflow.engine.delivery import Delivery
@@ -31,8 +32,8 @@ class Growing:
         self._turn = asyncio.Lock()
         self.has_grown = False
 
-    def add(self, children: Any) -> Coroutine[Any, Any, None]:
-        """Adds these trees when it is awaited; raises Invalid at once, or JobFailure for a job of no flow."""
+    def reading(self, children: Any) -> Callable[[], Coroutine[Any, Any, None]]:
+        """What adds these trees; raises Invalid, or JobFailure for a job of no flow."""
         if self._delivery.envelope.id is None or self._delivery.envelope.flow_id is None:
             raise JobFailure("only a job of a flow that bullflow has made can add children")
         nodes = read_children(children, self._room.limits)
@@ -41,7 +42,7 @@ class Growing:
         if size > self._room.total_bytes:
             raise Invalid([Fault("", f"have {size} bytes of data; one call may add {self._room.total_bytes}")])
         first, self._places = self._places, self._places + len(jobs)
-        return self._send(nodes, first)
+        return partial(self._send, nodes, first)
 
     async def _send(self, nodes: Sequence[Node], first: int) -> None:
         if not nodes:

@@ -1,8 +1,9 @@
 """A job as its handler sees it."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -17,6 +18,8 @@ from bullflow.worker.growing import Growing, Room
 from bullflow.worker.signal import AbortSignal
 
 KEPT_LOG_LINES = 1_000
+
+Step = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Job:
@@ -60,12 +63,13 @@ class Job:
 
     def progress(self, value: Any) -> Awaitable[None]:
         """Report how far the job is: a number of percent, or any JSON. Raises JobFailure when the attempt is over."""
-        report = self._reach.queue.progress(self.job_id, orjson.dumps(value).decode())
-        return self._do(_heard_or_not(report))
+        report = partial(self._reach.queue.progress, self.job_id, orjson.dumps(value).decode())
+        return self._do(partial(_heard_or_not, report))
 
     def log(self, line: str) -> Awaitable[None]:
         """Add a line to the job's log."""
-        return self._do(_heard_or_not(self._reach.queue.log(self.job_id, str(line), self._keep_logs)))
+        report = partial(self._reach.queue.log, self.job_id, str(line), self._keep_logs)
+        return self._do(partial(_heard_or_not, report))
 
     def remove_unprocessed_children(self) -> Awaitable[None]:
         """Remove the children that no worker has taken yet, with all below them.
@@ -73,7 +77,7 @@ class Job:
         A parent that was woken early, by a child with `continueParentOnFailure`, cannot complete
         while other children of it have not ended.
         """
-        return self._do(self._held(self._reach.holding.remove_unprocessed_children(self._delivery)))
+        return self._do(partial(self._held, partial(self._reach.holding.remove_unprocessed_children, self._delivery)))
 
     def add_children(self, children: Sequence[Mapping[str, Any]]) -> Awaitable[None]:
         """Add jobs in the shape of a flow's `children`; when the handler returns, its job waits for them.
@@ -82,30 +86,29 @@ class Job:
         count. A handler that is run again before, after a crash or a failed attempt, is to add the same
         in the same order, and nothing is added twice. Raises Invalid, and JobFailure for a job of no flow.
         """
-        return self._do(self._held(self._growing.add(children)))
+        return self._do(partial(self._held, self._growing.reading(children)))
 
     @property
     def has_grown(self) -> bool:
         """Whether this run has added children."""
         return self._growing.has_grown
 
-    def _do(self, step: Coroutine[Any, Any, None]) -> Awaitable[None]:
+    def _do(self, step: Step) -> Awaitable[None]:
         if self.signal.reason in ("timed out", "lock lost"):
             # The job may be in its next attempt, elsewhere; what this one says would stand beside that one's.
-            step.close()
             raise JobFailure(f"this attempt is over: {self.signal.reason}")
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             # A plain function in its thread: the loop does it while the thread waits.
-            asyncio.run_coroutine_threadsafe(step, self._loop).result()
+            asyncio.run_coroutine_threadsafe(step(), self._loop).result()
             return _Done()
-        return asyncio.ensure_future(step)
+        return asyncio.ensure_future(step())
 
-    async def _held(self, step: Coroutine[Any, Any, None]) -> None:
+    async def _held(self, step: Step) -> None:
         """A step that only the holder of the job's lock may take."""
         try:
-            await step
+            await step()
         except LockLost:
             self.signal.abort("lock lost")
             raise JobFailure("this attempt is over: lock lost") from None
@@ -114,9 +117,9 @@ class Job:
         return f"<Job {self.name} {self.job_id} attempt {self.attempt}>"
 
 
-async def _heard_or_not(report: Coroutine[Any, Any, None]) -> None:
+async def _heard_or_not(report: Step) -> None:
     with suppress(EngineAway, EngineRefused):
-        await report
+        await report()
 
 
 class _Done:

@@ -2,61 +2,22 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-import orjson
 import pytest
 
 from bullflow import Job, Worker
 from bullflow.engine.delivery import Delivery
-from bullflow.engine.keys import aborts_channel
 from bullflow.engine.queue import Queue
-from bullflow.flow.plan import Branch
 from bullflow.worker import runner as runner_module
 from bullflow.worker.runner import Runner
+from support.aborting import running, tell, until_listening, waiting_worker, withdraw
 from support.eventually import eventually
 from support.queues import JOBS, Bull, tree, working
 
 SHORT_LOCK = timedelta(seconds=0.3)
-
-
-async def withdraw(bull: Bull, *branches: Branch, reason: str = "cancelled") -> None:
-    """What the service does first: no further attempt of these jobs is to run."""
-    for branch in branches:
-        await bull.client.hset(bull.key(branch.job.job_id), "defa", reason)
-
-
-async def tell(bull: Bull, *branches: Branch) -> None:
-    """What the service does then: workers learn which running jobs are meant."""
-    await send(bull, {"from": "the service", "news": {"jobs": [branch.job.job_id for branch in branches]}})
-
-
-async def send(bull: Bull, message: Any) -> None:
-    await bull.client.publish(aborts_channel(bull.prefix), orjson.dumps(message))
-
-
-async def until_listening(bull: Bull, *, but: int = 0) -> int:
-    """Wait until a worker listens, on another connection than this one; returns the connection's id."""
-
-    async def connection() -> int | None:
-        clients = await bull.client.client_list()
-        ours = (one for one in clients if one["name"].startswith("bullflow:aborts:") and int(one["sub"]))
-        return next((int(one["id"]) for one in ours if int(one["id"]) != but), None)
-
-    return await eventually(connection) or 0
-
-
-@asynccontextmanager
-async def running(bull: Bull, worker: Worker, branch: Branch, started: asyncio.Event) -> AsyncIterator[None]:
-    """A worker that hears messages, and a job that has been started."""
-    async with working(bull, worker):
-        await until_listening(bull)
-        await bull.add(branch)
-        await started.wait()
-        yield
 
 
 async def test_a_coroutine_is_cancelled_at_once_and_told_why(bull: Bull, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,74 +184,6 @@ async def test_only_those_jobs_are_aborted_that_are_meant(bull: Bull) -> None:
         event = await bull.ended(other.job.job_id)
 
     assert event["returnvalue"] == "false"
-
-
-def waiting_worker(started: asyncio.Event, **options: Any) -> Worker:
-    """A worker whose handler goes on until it is stopped."""
-    worker = Worker(JOBS, **options)
-
-    @worker.task("root")
-    async def root(_: Job) -> None:
-        started.set()
-        await asyncio.Event().wait()
-
-    worker.task("next")(lambda _: None)
-    return worker
-
-
-async def test_a_message_that_was_lost_is_made_good_when_the_lock_is_renewed(bull: Bull) -> None:
-    started = asyncio.Event()
-    branch = tree("root", attempts=5)
-    async with running(bull, waiting_worker(started, lock=SHORT_LOCK), branch, started):
-        await withdraw(bull, branch, reason="said in the hash")
-        event = await bull.ended(branch.job.job_id)
-
-    assert event["failedReason"] == "said in the hash"
-    assert (await bull.history(branch.job.job_id)).count("active") == 1
-
-
-async def test_messages_that_came_while_nobody_listened_are_made_good_at_once(bull: Bull) -> None:
-    started = asyncio.Event()
-    branch = tree("root")
-    async with running(bull, waiting_worker(started), branch, started):
-        connection = await until_listening(bull)
-        await withdraw(bull, branch)
-        await bull.client.client_kill_filter(_id=str(connection))
-        async with asyncio.timeout(10):  # the next renewal is 15 s away
-            event = await bull.ended(branch.job.job_id)
-
-    assert event["failedReason"] == "cancelled"
-
-
-async def test_a_worker_goes_on_while_its_listening_connection_is_away(bull: Bull) -> None:
-    started = asyncio.Event()
-    connection = 0
-    async with working(bull, waiting_worker(started)):
-        for _ in range(2):
-            connection = await until_listening(bull, but=connection)
-            await bull.client.client_kill_filter(_id=str(connection))
-            job = tree("next")
-            await bull.add(job)
-            await bull.seen("completed", job.job.job_id)
-        branch = tree("root")
-        await bull.add(branch)
-        await started.wait()
-        await until_listening(bull, but=connection)
-        await tell(bull, branch)
-        assert (await bull.ended(branch.job.job_id))["failedReason"] == "cancelled"
-
-
-@pytest.mark.parametrize("message", ["not an object", {"from": "x"}, {"from": "x", "news": {"jobs": 5}}])
-async def test_a_message_that_nobody_understands_makes_workers_look_for_themselves(bull: Bull, message: Any) -> None:
-    started = asyncio.Event()
-    branch = tree("root")
-    async with running(bull, waiting_worker(started), branch, started):
-        await withdraw(bull, branch)
-        await send(bull, message)
-        async with asyncio.timeout(10):
-            event = await bull.ended(branch.job.job_id)
-
-    assert event["failedReason"] == "cancelled"
 
 
 async def test_a_job_that_is_withdrawn_before_it_starts_is_not_run(bull: Bull) -> None:

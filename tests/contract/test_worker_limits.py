@@ -1,8 +1,7 @@
-"""Limits that a worker keeps: of time, of jobs at once, and of its patience when it is to stop."""
+"""Limits that a worker keeps: of jobs at once, and of its patience when it is to stop."""
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -12,132 +11,6 @@ from bullflow.worker import runner as runner_module
 from bullflow.worker import worker as worker_module
 from support.eventually import eventually
 from support.queues import JOBS, Bull, tree, working
-
-
-@pytest.fixture
-def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Handlers that do not listen are waited for only for a moment."""
-    for module in (runner_module, worker_module):
-        monkeypatch.setattr(module, "GRACE", timedelta(seconds=0.1))
-
-
-@pytest.fixture
-def release() -> Iterator[threading.Event]:
-    """Lets go of the threads of those handlers that nothing else can stop."""
-    event = threading.Event()
-    yield event
-    event.set()
-
-
-@pytest.mark.parametrize("whose", ["the handler's", "the job's"])
-async def test_a_coroutine_that_takes_too_long_fails(bull: Bull, whose: str) -> None:
-    worker = Worker(JOBS)
-    seen: list[str | None] = []
-
-    @worker.task("root", timeout=0.2 if whose == "the handler's" else 60)
-    async def root(job: Job) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            seen.append(job.signal.reason)
-
-    branch = tree("root", timeout=200) if whose == "the job's" else tree("root")
-    async with working(bull, worker):
-        await bull.add(branch)
-        event = await bull.ended(branch.job.job_id)
-
-    assert event["failedReason"] == "timed out after 0.2 s"
-    assert seen == ["timed out"]
-
-
-async def test_a_job_s_own_limit_may_be_longer_than_its_handler_s(bull: Bull) -> None:
-    worker = Worker(JOBS)
-
-    @worker.task("root", timeout=0.001)
-    async def root(_: Job) -> None:
-        await asyncio.sleep(0.05)
-
-    branch = tree("root", timeout=60_000)
-    async with working(bull, worker):
-        await bull.add(branch)
-        assert (await bull.ended(branch.job.job_id))["event"] == "completed"
-
-
-@pytest.mark.usefixtures("little_grace")
-async def test_a_coroutine_that_will_not_be_cancelled_fails_all_the_same(bull: Bull) -> None:
-    worker = Worker(JOBS)
-    let_go = asyncio.Event()
-
-    @worker.task("root", timeout=0.05)
-    async def root(_: Job) -> str:
-        while not let_go.is_set():
-            try:
-                await let_go.wait()
-            except asyncio.CancelledError:
-                continue
-        return "too late"
-
-    branch = tree("root")
-    async with working(bull, worker):
-        await bull.add(branch)
-        event = await bull.ended(branch.job.job_id)
-        let_go.set()
-
-    assert event["failedReason"] == "timed out after 0.05 s"
-    assert (await bull.history(branch.job.job_id))[-3:] == ["active", "failed", "retries-exhausted"]
-
-
-async def test_a_coroutine_that_ends_well_when_it_is_cancelled_has_timed_out_all_the_same(bull: Bull) -> None:
-    worker = Worker(JOBS)
-
-    @worker.task("root", timeout=0.05)
-    async def root(job: Job) -> str:
-        return await job.signal.wait()
-
-    branch = tree("root")
-    async with working(bull, worker):
-        await bull.add(branch)
-        assert (await bull.ended(branch.job.job_id))["failedReason"] == "timed out after 0.05 s"
-
-
-async def test_a_timeout_counts_as_one_attempt(bull: Bull) -> None:
-    worker = Worker(JOBS)
-
-    @worker.task("root", timeout=0.05)
-    async def root(job: Job) -> int:
-        if job.attempt == 1:
-            await asyncio.Event().wait()
-        return job.attempt
-
-    branch = tree("root", attempts=2)
-    async with working(bull, worker):
-        await bull.add(branch)
-        assert (await bull.ended(branch.job.job_id))["returnvalue"] == "2"
-
-
-@pytest.mark.usefixtures("little_grace")
-async def test_a_function_that_takes_too_long_fails_and_its_thread_is_not_missed(
-    bull: Bull, release: threading.Event
-) -> None:
-    worker = Worker(JOBS, concurrency=1)
-    signals: list[bool] = []
-
-    @worker.task("stuck", timeout=0.05)
-    def stuck(job: Job) -> None:
-        release.wait(30)
-        signals.append(job.signal.aborted)
-
-    @worker.task("quick", timeout=5)
-    def quick(_: Job) -> str:
-        return "done"
-
-    branches = [tree("stuck"), tree("stuck"), tree("quick")]
-    async with working(bull, worker):
-        await bull.add(*branches)
-        events = [await bull.ended(branch.job.job_id) for branch in branches]
-
-    assert [event.get("failedReason") for event in events] == ["timed out after 0.05 s"] * 2 + [None]
-    assert signals == []
 
 
 @pytest.mark.parametrize("kind", ["coroutines", "functions"])

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -168,34 +167,6 @@ async def test_a_failed_child_fails_its_parent_without_running_it(bull: Bull) ->
     assert event["event"] == "failed"
     assert branch.children[0].job.job_id in event["failedReason"]
     assert ran == []
-
-
-@dataclass
-class Plain:
-    n: int
-
-
-@pytest.mark.parametrize(
-    ("result", "written"),
-    [(None, "null"), ("é", '"é"'), ([1, 2.5], "[1,2.5]"), (Plain(1), '{"n":1}'), (float("nan"), "null")],
-)
-async def test_results_are_json(bull: Bull, result: Any, written: str) -> None:
-    event = await run(bull, tree("root"), root=lambda _: result)
-
-    assert event["returnvalue"] == written
-
-
-@pytest.mark.parametrize("result", [object(), {1: 2}, 2**70, "\ud800", {"deep": {1}}, [b"bytes"]])
-async def test_a_result_that_is_not_json_fails_the_job_and_spares_the_worker(bull: Bull, result: Any) -> None:
-    branch, after = tree("root", attempts=3), tree("after")
-    async with working(bull, a_worker(root=lambda _: result, after=nothing)):
-        await bull.add(branch)
-        event = await bull.ended(branch.job.job_id)
-        await bull.add(after)
-        await bull.seen("completed", after.job.job_id)
-
-    assert event["failedReason"].startswith("The result of root is not JSON: ")
-    assert (await bull.history(branch.job.job_id)).count("active") == 1
 
 
 class UnprintableError(Exception):

@@ -344,6 +344,28 @@ async def test_a_branch_that_runs_on_keeps_all_that_is_below_it(bull: Bull) -> N
     assert dict(ran)["root"] == {"middle": ["middle"], "bad": ["bad"]}
 
 
+async def test_what_runs_on_deep_in_the_tree_is_hung_below_its_own_new_parent(bull: Bull) -> None:
+    store = Store().child("middle").child("slow", "middle").child("bad", "middle")
+    async with a_flow(bull, store) as flow:
+        await flow.dispatch()
+        await flow.take(2)
+        await flow.fail("bad")
+        for key in ("middle", "root"):
+            await flow.take()
+            await flow.fail(key)
+        store.again("root", "middle", "bad")
+
+        assert await flow.dispatch()
+
+        assert await flow.dependencies("middle") == {store.id("slow"), store.id("bad")}
+        assert (await bull.job(store.id("slow")))["parentKey"] == flow.key("middle")
+        await flow.complete("slow", 7)
+
+    async with a_worker(bull) as ran:
+        assert (await bull.ended(store.id("root")))["event"] == "completed"
+    assert dict(ran)["middle"] == {"slow": [7], "bad": ["bad"]}
+
+
 async def test_a_parent_whose_only_open_child_runs_on_waits_for_it(bull: Bull) -> None:
     store = Store().child("good").child("bad", policy="ignore").child("slow")
     async with a_flow(bull, store) as flow:

@@ -228,14 +228,17 @@ async def test_no_parent_wakes_because_its_children_are_removed(
 ) -> None:
     monkeypatch.setattr(remover_module, "JOBS_A_ROUND", a_round)
     monkeypatch.setattr(remover_module, "KEYS_A_SCRIPT", a_round)
-    middle = tree("middle", tree("leaf"), tree("late", delay=60_000), queue="other")
-    root = tree("root", tree("leaf"), middle, tree("leaf", priority=3))
+    lowest = tree("lowest", tree("leaf"), tree("late", delay=60_000), queue="other")
+    line = tree("line", tree("middle", lowest))
+    wide = tree("wide", tree("leaf"), tree("leaf", priority=3))
+    root = tree("root", line, wide)
     await bull.add(root)
 
     await remover(bull).remove(await remover(bull).doom(withdrawn(root)))
 
-    assert await bull.history(root.job.job_id) == ["added", "waiting-children", "removed"]
-    assert await bull.history(middle.job.job_id, "other") == ["added", "waiting-children", "removed"]
+    for parent in (root, line, line.children[0], lowest, wide):
+        history = await bull.history(parent.job.job_id, parent.job.queue_name)
+        assert history == ["added", "waiting-children", "removed"]
     for branch in _walk([root]):
         assert await bull.client.keys(f"{bull.key(branch.job.job_id, branch.job.queue_name)}*") == []
     for queue in (JOBS, "other"):

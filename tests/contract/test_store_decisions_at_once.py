@@ -311,6 +311,24 @@ async def test_a_flow_that_ends_at_its_deadline_ends_once(first: Process, second
 
 
 @in_order
+async def test_a_flow_that_fails_just_before_its_deadline_lets_go_on_what_goes_on(
+    first: Process, second: Process
+) -> None:
+    tree = node("root", node("bad"), node("sibling"))
+    flow = await Submitter(first.database).one(FlowRequest(root=tree, deadline=1_000))
+    facts = [ends(flow, 1, FactKind.FAILED, 1), ends(flow, 0, FactKind.FAILED, 2)]
+
+    await in_turn(first.database, flow, lambda: second.record(*facts), first.expire)
+
+    assert await assert_sound(first.database, flow) == ["flow.created", "flow.failed"]
+    assert await statuses(first.database, flow) == [
+        ("root", 1, "failed"),
+        ("bad", 1, "failed"),
+        ("sibling", 1, "waiting"),
+    ]
+
+
+@in_order
 async def test_a_withdrawal_that_was_read_before_another_ending_leaves_the_flow_due(
     first: Process, second: Process
 ) -> None:

@@ -20,7 +20,9 @@ from support.queues import JOBS, Bull, tree, working
 SHORT_LOCK = timedelta(seconds=0.3)
 
 
-async def test_a_coroutine_is_cancelled_at_once_and_told_why(bull: Bull, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_coroutine_is_cancelled_at_once_and_told_why(
+    bull: Bull, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(runner_module, "GRACE", timedelta(minutes=1))
     worker = Worker(JOBS)
     started = asyncio.Event()
@@ -45,6 +47,7 @@ async def test_a_coroutine_is_cancelled_at_once_and_told_why(bull: Bull, monkeyp
     assert ends == [(True, "cancelled")]
     assert (await bull.history(branch.job.job_id)).count("active") == 1
     assert "defa" not in await bull.job(branch.job.job_id)
+    assert caplog.records == []  # where asyncio would say that a callback has failed
 
 
 async def test_a_function_is_left_to_heed_its_signal_and_what_it_returns_does_not_count(bull: Bull) -> None:

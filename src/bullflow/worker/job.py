@@ -49,7 +49,8 @@ class Job:
         self._delivery = delivery
         self._reach = reach
         self._descendants = None if below is None else Children(below.names, below.values, below.failures)
-        self._growing = Growing(delivery, reach.growth, room)
+        self._room = room
+        self._growing: Growing | None = None
         keep_logs = delivery.opts.get("keepLogs")
         self._keep_logs = keep_logs if type(keep_logs) is int and keep_logs > 0 else KEPT_LOG_LINES
         self._loop = asyncio.get_running_loop()
@@ -86,12 +87,14 @@ class Job:
         count. A handler that is run again before, after a crash or a failed attempt, is to add the same
         in the same order, and nothing is added twice. Raises Invalid, and JobFailure for a job of no flow.
         """
+        if self._growing is None:
+            self._growing = Growing(self._delivery, self._reach.growth, self._room)
         return self._do(partial(self._held, self._growing.reading(children)))
 
     @property
     def has_grown(self) -> bool:
         """Whether this run has added children."""
-        return self._growing.has_grown
+        return self._growing is not None and self._growing.has_grown
 
     def _do(self, step: Step) -> Awaitable[None]:
         if self.signal.reason in ("timed out", "lock lost"):

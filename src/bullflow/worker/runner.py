@@ -38,12 +38,33 @@ class _Raised:
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
 class _Run:
-    """A job that runs here: what its handler is told, and the reason for which it was cancelled, once it is."""
+    """A job that runs here. One future stands for all that may end it, which is cheaper than to wait for each."""
 
-    signal: AbortSignal
-    cancelled: "asyncio.Future[str]"
+    __slots__ = ("_over", "cancelled", "signal")
+
+    def __init__(self) -> None:
+        self.signal = AbortSignal()
+        self.cancelled: str | None = None
+        """The reason for which it was withdrawn, once it is."""
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def over(self, _: object = None) -> None:
+        """Its handler has ended, its time is up, or it is withdrawn."""
+        if not self._over.done():
+            self._over.set_result(None)
+
+    async def until_over(self, running: "asyncio.Future[Any]", limit: timedelta | None) -> None:
+        """Return when its handler has ended, or need not be waited for any longer."""
+        running.add_done_callback(self.over)
+        timer = None
+        if limit is not None:
+            timer = asyncio.get_running_loop().call_later(limit.total_seconds(), self.over)
+        try:
+            await self._over
+        finally:
+            if timer is not None:
+                timer.cancel()
 
 
 class Runner:
@@ -65,7 +86,7 @@ class Runner:
     async def run(self, delivery: Delivery, reach: Reach) -> Outcome:
         """Run the handler of this job's name."""
         key = (delivery.job_id, delivery.token)
-        run = self._runs[key] = _Run(AbortSignal(), asyncio.get_running_loop().create_future())
+        run = self._runs[key] = _Run()
         structlog.contextvars.bind_contextvars(job_id=delivery.job_id, job=delivery.name)
         try:
             return await self._run(delivery, reach, run)
@@ -83,8 +104,8 @@ class Runner:
         below = None
         if task.descendants:
             below = await insist(partial(reach.below.everything, delivery), self._complaints)
-        if run.cancelled.done():
-            raise JobCancelled(run.cancelled.result())
+        if run.cancelled is not None:
+            raise JobCancelled(run.cancelled)
         job = Job(delivery, reach, run.signal, self._room, below)
         result = await self._within(_time_limit(delivery, task), self._start(task, job), run)
         if isinstance(result, _Raised):
@@ -101,15 +122,14 @@ class Runner:
     async def _within(self, limit: timedelta | None, running: "asyncio.Future[Any]", run: _Run) -> Any:
         """The handler's return value; raises JobTimedOut or JobCancelled, whatever the handler makes of it."""
         try:
-            seconds = None if limit is None else limit.total_seconds()
-            done, _ = await asyncio.wait({running, run.cancelled}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if run.cancelled in done:
+            await run.until_over(running, limit)
+            if run.cancelled is not None:
                 await self._stop(running)
-                raise JobCancelled(run.cancelled.result())
-            if not done and seconds is not None:
+                raise JobCancelled(run.cancelled)
+            if limit is not None and not running.done():
                 run.signal.abort("timed out")
                 await self._stop(running)
-                raise JobTimedOut(seconds)
+                raise JobTimedOut(limit.total_seconds())
             return running.result()
         except asyncio.CancelledError:
             if not running.done():
@@ -151,9 +171,10 @@ class Runner:
     def abort(self, delivery: Delivery, reason: str) -> None:
         """The job is withdrawn: stop its handler, and let it fail with this reason."""
         run = self._runs.get((delivery.job_id, delivery.token))
-        if run is not None and not run.cancelled.done():
+        if run is not None and run.cancelled is None:
             run.signal.abort("cancelled")
-            run.cancelled.set_result(reason)
+            run.cancelled = reason
+            run.over()
 
     def shut_down(self) -> None:
         """Tell all running handlers to stop."""

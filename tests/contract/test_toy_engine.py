@@ -1,6 +1,7 @@
 """The engine in memory, on which random worlds are played, does what BullMQ does: step by step, state by state."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -142,9 +143,9 @@ class Both:
             job.id for job in retry.of_flow([job for job in found.values() if job.status is not JobStatus.COMPLETED])
         }
         self.flow = {
-            key: _replaced(job, run=job.run + 1, status=JobStatus.WAITING)
+            key: _anew(job, job.run + 1, JobStatus.WAITING)
             if job.id in again
-            else _replaced(job, run=job.run, status=found[key].status)
+            else _anew(job, job.run, found[key].status)
             for key, job in self.flow.items()
         }
         await self.dispatch()
@@ -231,10 +232,9 @@ def _a_flow(chance: Random) -> dict[str, StoredJob]:
     return flow
 
 
-def _replaced(job: StoredJob, *, run: int, status: JobStatus) -> StoredJob:
+def _anew(job: StoredJob, run: int, status: JobStatus) -> StoredJob:
     result = Json("1") if status is JobStatus.COMPLETED else None
-    fields = {"id": job.id, "job_id": run_id(job.id, run), "flow_id": job.flow_id, "parent_id": job.parent_id}
-    return stored(job.name, opts=dict(job.opts), position=job.position, status=status, result=result, **fields)
+    return replace(job, job_id=run_id(job.id, run), status=status, result=result)
 
 
 def _withdrawn(job: ToyJob) -> Withdrawn:

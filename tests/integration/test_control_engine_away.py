@@ -1,6 +1,7 @@
 """Flows that are cancelled, late, retried, deleted and explained while the engine is away."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -25,10 +26,12 @@ def engine(tmp_path: Path) -> Valkey:
 async def service(
     sqlite: SqliteServer, engine: Valkey, prefix: str, data_dir: Path, stage: Stage
 ) -> AsyncIterator[Service]:
-    """A service whose worker runs one job at a time."""
+    """A service whose worker runs one job at a time. It ends with an engine, for whose answer the worker may wait."""
     settings = settings_for(sqlite.new_database(), engine.url, prefix, data_dir)
-    async with running(settings, [stage.worker(concurrency=1)]) as started:
-        yield started
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(running(settings, [stage.worker(concurrency=1)]))
+        async with engine:
+            await stack.aclose()
 
 
 async def a_flow_with_one_job_running(service: Service, stage: Stage) -> str:

@@ -14,10 +14,6 @@ from support.service import Service, running, settings_for
 from support.sockets import connected
 from support.story import end_of_story, expected, job, story
 
-UNNAMED = pytest.mark.xfail(
-    strict=True, reason="bullflow's worker finds children's values by names of its own jobs alone"
-)
-
 
 async def test_progress_is_seen_while_the_job_runs(service: Service, bull: Bull, tmp_path: Path, kind: str) -> None:
     release = tmp_path / "release"
@@ -116,7 +112,6 @@ async def test_a_parent_sees_what_ended_in_an_earlier_run(bull: Bull, tmp_path: 
     assert orjson.loads(end["returnvalue"]) == {"values": ["a", "b"], "failures": ["continued", "ignored"]}
 
 
-@pytest.mark.xfail(strict=True, reason="the engine is asked for a reason that later attempts have replaced")
 async def test_attempts_that_are_recorded_late_keep_their_own_reasons(
     store_url: str, bull: Bull, data_dir: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -134,7 +129,7 @@ async def test_attempts_that_are_recorded_late_keep_their_own_reasons(
     assert [(error["attempt"], error["message"]) for error in errors] == [(1, "attempt 1"), (2, "attempt 2")]
 
 
-@pytest.mark.parametrize("kind", [pytest.param("python", marks=UNNAMED), "node"])
+@pytest.mark.parametrize("kind", ["python", "node"])
 async def test_a_parent_of_another_producer_gets_the_values_of_its_children(
     bull: Bull, tmp_path: Path, kind: str
 ) -> None:

@@ -1,5 +1,6 @@
 """`bullflow flows cancel|retry|explain|logs|delete`: what they ask for, what they print, and with which exit code."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -76,16 +77,20 @@ async def test_a_retry_that_is_watched_ends_as_the_flow_does(
 ) -> None:
     service.add_flow("f1")
     service.write("f1", "flow.failed")
-    service.write("f1", "flow.retried")
-    service.write("f1", ended)
     retried = {**PLAN, **flow_document("f1")}  # the plan and the flow come from one route
     answer(service, "POST", "/flows/f1/retry", retried)
+    answer(service, "GET", "/flows/f1", flow_document("f1", lastSeq=2))
 
-    outcome = await bullflow("flows", "retry", "f1", "--watch")
+    async def go_on() -> None:
+        await service.subscribed(1)
+        await service.tell("f1", "flow.retried")
+        await service.tell("f1", ended)
+
+    outcome, _ = await asyncio.gather(bullflow("flows", "retry", "f1", "--watch"), go_on())
 
     assert outcome.code == code
     assert outcome.out.startswith("watermark-video runs again: 2 jobs; 1 results are reused\n")
-    assert ended in outcome.out
+    assert [line.split()[2] for line in outcome.out.splitlines()[1:]] == ["flow.retried", ended]
 
 
 async def test_explain_tells_each_reason_with_its_jobs(service: SmallService, bullflow: Bullflow) -> None:

@@ -103,11 +103,12 @@ async def _retry(flow_id: str, job: str | None, *, dry_run: bool, watch: bool, a
         if dry_run:
             _tell(plan, "\n".join(_planned(plan)), as_json=as_json)
             return
+        known = (await client.get(plan.flow_id)).last_seq
         flow = await (client.retry(flow_id) if job is None else client.retry_job(job))
         again = f"runs again: {plan.again.count} jobs; {plan.reused.count} results are reused"
         _tell(flow, f"{plain(flow.name)} {again}", as_json=as_json)
         if watch:
-            await follow(client, flow.id)
+            await follow(client, flow.id, after=known)
 
 
 async def _all_lines(client: AsyncClient, job_id: str) -> list[Line]:

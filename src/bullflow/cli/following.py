@@ -16,13 +16,13 @@ PIPE_WIDTH = 160
 Watch = Annotated[bool, typer.Option("--watch", help="Go on to watch the flow until it ends.")]
 
 
-async def follow(client: AsyncClient, flow_id: str) -> None:
-    """Watch a flow until it ends; the command ends with 1 unless it completed."""
+async def follow(client: AsyncClient, flow_id: str, after: int = 0) -> None:
+    """Watch a flow until it ends; the command ends with 1 unless it completed. A pipe gets the log behind `after`."""
     view = await read_view(client, flow_id)
     if sys.stdout.isatty():
         await watch_live(client, view, console_for_stdout())
     else:
-        await watch_lines(client, view, sys.stdout)
+        await watch_lines(client, view, sys.stdout, after)
     if view.status is not FlowStatus.COMPLETED:
         raise typer.Exit(1)
 

@@ -60,9 +60,9 @@ async def _keep_drawing(live: Live, view: FlowView, clock: Clock) -> None:
         await asyncio.sleep(REFRESH_SECONDS)
 
 
-async def watch_lines(client: AsyncClient, view: FlowView, out: TextIO) -> None:
-    """Write the whole log, one line an entry, until the flow has ended."""
-    async with aclosing(client.watch(view.id)) as entries:
+async def watch_lines(client: AsyncClient, view: FlowView, out: TextIO, after: int = 0) -> None:
+    """Write the log behind `after`, one line an entry, until the flow has ended."""
+    async with aclosing(client.watch(view.id, after=after)) as entries:
         async for entry in entries:
             view.fold(entry)
             if isinstance(entry, Event):

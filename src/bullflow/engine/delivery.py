@@ -29,8 +29,15 @@ class Delivery:
     """The BullMQ job scheduler that has made this job."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Return values of its children by their BullMQ ids."""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The BullMQ ids of its children by name, those of other producers included."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Why children failed whose failure is to be ignored, by their BullMQ ids."""
+
+    @property
+    def may_have_children(self) -> bool:
+        """The envelope names the children of our jobs; of other producers' jobs nothing says whether they have any."""
+        return bool(self.envelope.children) or self.envelope.id is None
 
     @property
     def attempts(self) -> int:

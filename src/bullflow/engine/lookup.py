@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from bullflow.engine.connection import away
 from bullflow.engine.keys import TELLS_LINES, queue_key
+from bullflow.engine.reasons import message_of
 from bullflow.engine.stream import NO_NUL
 from bullflow.flow.facts import Fact, FactKind, LogLine
 
@@ -40,11 +41,13 @@ async def with_details(client: Redis, prefix: str, facts: Sequence[tuple[str, Fa
     async with away(), client.pipeline(transaction=False) as pipe:
         for job_id, queue in asked.items():
             pipe.hmget(queue_key(prefix, queue, job_id), *_FIELDS)
+            pipe.hexists(queue_key(prefix, queue, job_id), "returnvalue")
         pipe.eval(_WORKERS, len(begun), *(queue_key(prefix, queue, job_id) for job_id, queue in begun.items()))
         keys = [queue_key(prefix, queue, job_id) for job_id, (queue, _) in ended.items()]
         pipe.eval(_LINES, len(keys), *keys, TELLS_LINES)
         *answers, workers, lines = await pipe.execute()
-    known = {job_id: _failure(answer) for job_id, answer in zip(asked, answers, strict=True)}
+    each = zip(asked, answers[::2], answers[1::2], strict=True)
+    known = {job_id: _failure(fields, has_completed=bool(completed)) for job_id, fields, completed in each}
     taken = dict(zip(begun, workers, strict=True))
     return Details(
         facts=tuple(_detailed(fact, known if fact in wanting else {}, taken) for _, fact in facts),
@@ -106,8 +109,9 @@ class _Failure:
     attempts_made: int | None
 
 
-def _failure(answer: Sequence[Any]) -> _Failure:
-    reason, stacks, attempts_made = answer
+def _failure(fields: Sequence[Any], *, has_completed: bool) -> _Failure:
+    """What is known of the attempts that have failed; the one that completed the job counts as made as well."""
+    reason, stacks, made = fields
     try:
         parsed = orjson.loads(stacks) if stacks else []
     except orjson.JSONDecodeError:
@@ -115,7 +119,7 @@ def _failure(answer: Sequence[Any]) -> _Failure:
     return _Failure(
         reason,
         [str(stack) for stack in parsed] if isinstance(parsed, list) else [],
-        int(attempts_made) if attempts_made and attempts_made.isdigit() else None,
+        int(made) - has_completed if made and made.isdigit() else None,
     )
 
 
@@ -129,5 +133,6 @@ def _detailed(fact: Fact, known: Mapping[str, _Failure], taken: Mapping[str, str
         fact,
         reason=fact.reason if fact.reason is not None else failure.reason,
         stack=failure.stacks[-1] if failure.stacks else None,
+        failures=tuple((message_of(stack), stack) for stack in failure.stacks),
         attempts_made=failure.attempts_made,
     )

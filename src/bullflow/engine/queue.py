@@ -5,6 +5,7 @@ The arguments are those that BullMQ's own workers send (`src/classes/scripts.ts`
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -15,6 +16,7 @@ import orjson
 
 from bullflow.clock import now_ms
 from bullflow.engine.delivery import Delivery, json_or_text, pairs, read_delivery
+from bullflow.engine.envelope import Envelope
 from bullflow.engine.keys import TELLS_LINES, job_of, queue_key
 from bullflow.engine.pipe import Pipe
 from bullflow.errors import JobFailure, UnrecoverableError
@@ -90,17 +92,31 @@ class Queue:
 
     async def with_children(self, delivery: Delivery) -> Delivery:
         """The delivery with what its children have left for it."""
-        if not delivery.envelope.children:
+        envelope = delivery.envelope
+        if not delivery.may_have_children:
             return delivery
         own = self._key(delivery.job_id)
         processed, failed = await asyncio.gather(
             self._pipe.call("HGETALL", f"{own}:processed"), self._pipe.call("HGETALL", f"{own}:failed")
         )
+        values, failures = pairs(processed), pairs(failed)
         return replace(
             delivery,
-            values={job_of(key): json_or_text(text) for key, text in pairs(processed).items()},
-            failures={job_of(key): reason for key, reason in pairs(failed).items()},
+            values={job_of(key): json_or_text(text) for key, text in values.items()},
+            failures={job_of(key): reason for key, reason in failures.items()},
+            names={**envelope.children, **await self._names(envelope, [*values, *failures])},
         )
+
+    async def _names(self, envelope: Envelope, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Children that others have made, by name, where the engine still knows it; ours stand in the envelope."""
+        ours = {job_id for ids in envelope.children.values() for job_id in ids}
+        ours |= {job_id for _, job_id in envelope.grown}
+        strange = [key for key in keys if job_of(key) not in ours]
+        names = await asyncio.gather(*(self._pipe.call("HGET", key, "name") for key in strange))
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for key, name in zip(strange, names, strict=True):
+            found[name or ""].append(job_of(key))
+        return {name: (*envelope.children.get(name, ()), *ids) for name, ids in found.items()}
 
     async def complete(self, delivery: Delivery, result: str, *, fetch_next: bool) -> Next:
         """End a job with its result as JSON, and take the next one in the same step if asked to."""

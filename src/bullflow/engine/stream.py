@@ -7,6 +7,7 @@ Each batch therefore ends at the earliest such moment, and the rest is read agai
 BullMQ's `QueueEvents` for Python is not used: it stops at its first error and wants a connection a queue.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -177,8 +178,23 @@ def _json(text: str | None) -> Json | None:
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:
-        return Json(orjson.dumps(text).decode()) if text else Json("null")
+        return _mended(text) if text else Json("null")
     return Json(text)
+
+
+def _mended(text: str) -> Json:
+    """JSON that only JavaScript writes: halves of UTF-16 pairs, for which no database has a character."""
+    try:
+        value = json.loads(text, parse_constant=_refused)
+        whole = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        orjson.loads(whole)
+    except (ValueError, RecursionError):
+        whole = orjson.dumps(text).decode()
+    return Json(whole)
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def _instant(text: str | None) -> int | None:

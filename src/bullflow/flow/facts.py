@@ -61,6 +61,8 @@ class Fact:
     result: Json | None = None
     reason: str | None = None
     stack: str | None = None
+    failures: tuple[tuple[str, str], ...] = ()
+    """Messages and stacks of the attempts that the engine remembers, the last one at the end."""
     child: str | None = None
     """The BullMQ id of the child because of which BullMQ says that a parent failed."""
     worker: str | None = None

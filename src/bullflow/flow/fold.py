@@ -145,7 +145,13 @@ def _removed(job: JobState) -> Mapping[str, Any]:
 
 
 def _error(job: JobState, fact: Fact) -> Mapping[str, Any]:
-    return {"message": fact.reason or "", "stack": fact.stack, "attempt": job.attempts_made + 1}
+    """Of this attempt: when facts are late, the engine tells of a later one first."""
+    attempt = job.attempts_made + 1
+    message, stack = fact.reason or "", fact.stack
+    if fact.attempts_made is not None and attempt < fact.attempts_made:
+        known = dict(enumerate(fact.failures, start=fact.attempts_made - len(fact.failures) + 1))
+        message, stack = known.get(attempt, (message, stack))
+    return {"message": message, "stack": stack, "attempt": attempt}
 
 
 def _event(job: JobState, after: JobState) -> LogEvent | None:

@@ -44,7 +44,7 @@ class Job:
         """None for a job that was not made by bullflow."""
         self.attempt = delivery.attempts_made + 1
         """1 for the first attempt."""
-        self.children = Children(envelope.children, delivery.values, delivery.failures)
+        self.children = Children(delivery.names or envelope.children, delivery.values, delivery.failures)
         self.signal = signal
         self._delivery = delivery
         self._reach = reach

@@ -99,7 +99,7 @@ class Runner:
 
     async def _run(self, delivery: Delivery, reach: Reach, run: _Run) -> Outcome:
         task = self._registry.find(delivery.name)
-        if delivery.envelope.children:
+        if delivery.may_have_children:
             delivery = await insist(partial(reach.queue.with_children, delivery), self._complaints)
         below = None
         if task.descendants:

@@ -6,10 +6,14 @@ import bullmq
 import orjson
 import pytest
 
-from bullflow import Job, Worker
+from bullflow import Job, JobFailure, Worker
+from bullflow.engine.below import Below, Found, Missing, Remains, refuse
+from bullflow.engine.connection import connect
+from bullflow.engine.envelope import Envelope
+from bullflow.engine.pipe import Pipe
 from bullflow.flow.plan import Branch
 from support.growing import PARENTS, page
-from support.queues import JOBS, Bull, tree, working
+from support.queues import JOBS, Bull, hands_on, tree, working
 
 BELOW = ("value", "middle", "other")
 BROKEN = "broken"
@@ -132,7 +136,7 @@ async def test_what_a_job_has_added_is_seen_when_it_has_waited_for_it(bull: Bull
 
 
 async def test_trees_of_other_producers_are_read_too(bull: Bull) -> None:
-    below = {
+    middle = {
         "name": "middle",
         "queueName": JOBS,
         "data": 1,
@@ -140,26 +144,58 @@ async def test_trees_of_other_producers_are_read_too(bull: Bull) -> None:
     }
     producer = bullmq.FlowProducer(opts={"connection": bull.client, "prefix": bull.prefix})
     async with working(bull, reporter(), *workers_below()):
-        added = await producer.add({"name": "root", "queueName": PARENTS, "data": {}, "children": [below]})
+        added = await producer.add({"name": "root", "queueName": PARENTS, "data": {}, "children": [middle]})
         event = await bull.ended(added["job"].id, PARENTS)
 
     assert orjson.loads(event["returnvalue"])["values"] == {"middle": [1], "value": [2]}
+
+
+async def below(bull: Bull, flow: Branch, *forgotten: str, missing: Missing = refuse) -> Remains:
+    """What is found below a job when the engine has forgotten these of those that have ended."""
+    await bull.add(flow)
+    async with working(bull, *workers_below()):
+        await bull.seen("waiting", flow.job.job_id, PARENTS)
+    for job_id in forgotten:
+        await bull.client.delete(*(bull.key(f"{job_id}{part}") for part in ("", ":processed", ":failed")))
+    async with hands_on(bull, PARENTS) as hands:
+        delivery = (await hands.take("token")).delivery
+    assert delivery is not None
+    pipe = Pipe(connect(bull.url, "below"))
+    try:
+        return await Below(pipe, bull.prefix, PARENTS, missing).everything(delivery)
+    finally:
+        await pipe.close()
 
 
 @pytest.mark.parametrize("level", [1, 2])
 async def test_a_job_that_the_engine_has_forgotten_is_named(bull: Bull, level: int) -> None:
     leaf = tree("value", data=1)
     middle = tree("middle", leaf, data=2)
-    flow = root(middle)
     gone = (middle if level == 1 else leaf).job.job_id
-    await bull.add(flow)
-    async with working(bull, *workers_below()):
-        await bull.seen("waiting", flow.job.job_id, PARENTS)
-    await bull.client.delete(bull.key(gone))
-    async with working(bull, reporter()):
-        event = await bull.ended(flow.job.job_id, PARENTS)
 
-    assert event["failedReason"] == f"{gone}, which is below this job, is no longer in the engine"
+    with pytest.raises(JobFailure, match=f"^{gone}, which is below this job, is no longer in the engine$"):
+        await below(bull, root(middle), gone)
+
+
+async def test_what_the_engine_has_forgotten_may_be_known_to_somebody_else(bull: Bull) -> None:
+    leaf = tree("value", data=1)
+    middle = tree("middle", leaf, data=2)
+    asked: list[str] = []
+
+    async def remember(key: str) -> Found:
+        asked.append(key)
+        children = {bull.key(leaf.job.job_id): "1"} if key == bull.key(middle.job.job_id) else {}
+        name = middle.job.name if children else leaf.job.name
+        return Found(name=name, envelope=Envelope(), processed=children, failed={})
+
+    found = await below(bull, root(middle), middle.job.job_id, leaf.job.job_id, missing=remember)
+
+    assert asked == [bull.key(middle.job.job_id), bull.key(leaf.job.job_id)]
+    assert found == Remains(
+        names={"middle": (middle.job.job_id,), "value": (leaf.job.job_id,)},
+        values={middle.job.job_id: 2, leaf.job.job_id: 1},
+        failures={},
+    )
 
 
 async def test_a_handler_that_has_not_asked_for_descendants_is_told_how_to(bull: Bull) -> None:

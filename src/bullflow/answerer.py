@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-from structlog.typing import FilteringBoundLogger
-
 from bullflow.engine.asking import Ask, Asks
 from bullflow.engine.keys import OURS, answer_key
 from bullflow.store import remains
@@ -15,11 +13,10 @@ BLOCK = timedelta(seconds=5)
 class Answerer:
     """The loop of the leader."""
 
-    def __init__(self, database: Database, asks: Asks, prefix: str, *, log: FilteringBoundLogger) -> None:
+    def __init__(self, database: Database, asks: Asks, prefix: str) -> None:
         self._database = database
         self._asks = asks
         self._answers = answer_key(prefix, "")
-        self.log = log
 
     async def run_once(self) -> int:
         """Answer one question. Waits for it, so it returns 1 even when there was none: the next round is due."""

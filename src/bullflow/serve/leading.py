@@ -53,12 +53,26 @@ async def recording(base: Base) -> None:
 
 
 async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held: Held) -> None:
-    """What only the leader does."""
-    settings = base.settings
-    log = telemetry.logger("recorder")
+    """What only the leader does. It ends when the recorder finds that somebody else leads."""
     dispatcher.begin()
+    async with running(
+        loop.run(
+            "dispatcher", dispatcher.run_once, wake=dispatcher.wake, interval=DISPATCHER_LOOKS, log=dispatcher.log
+        ),
+        loop.run(
+            "withdrawer", withdrawer.run_once, wake=withdrawer.wake, interval=WITHDRAWER_LOOKS, log=withdrawer.log
+        ),
+        _looking_after(base),
+        _regulating(base),
+        _answering(base),
+    ):
+        await _writing_down(base, held)
+
+
+async def _writing_down(base: Base, held: Held) -> None:
+    settings, log = base.settings, telemetry.logger("recorder")
     reading = connect(engine_url(settings), "bullflow:recorder", block=BLOCK)
-    recording = Recorder(
+    recorder = Recorder(
         base.database,
         EventStreams(reading, settings.prefix),
         base.client,
@@ -70,34 +84,26 @@ async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held
         recorded=partial(tell_recorded, base),
         log=log,
     )
-    answering = connect(engine_url(settings), "bullflow:answerer", block=ANSWERER_BLOCKS)
-    answerer = Answerer(
-        base.database, Asks(answering, settings.prefix), settings.prefix, log=telemetry.logger("answerer")
-    )
-    janitor = Janitor(base.database, clock=now_ms, decided=partial(tell_ended, base), log=telemetry.logger("janitor"))
+    give_up_on = (LeadershipLost,)
     try:
-        async with running(
-            loop.run(
-                "dispatcher", dispatcher.run_once, wake=dispatcher.wake, interval=DISPATCHER_LOOKS, log=dispatcher.log
-            ),
-            loop.run(
-                "withdrawer", withdrawer.run_once, wake=withdrawer.wake, interval=WITHDRAWER_LOOKS, log=withdrawer.log
-            ),
-            loop.run("janitor", janitor.run_once, wake=loop.Wake(), interval=JANITOR_LOOKS, log=janitor.log),
-            _regulating(base),
-            loop.run("answerer", answerer.run_once, wake=loop.Wake(), interval=None, log=answerer.log),
-        ):
-            await loop.run(
-                "recorder",
-                recording.run_once,
-                wake=loop.Wake(),
-                interval=None,
-                log=log,
-                give_up_on=(LeadershipLost,),
-            )
+        await loop.run("recorder", recorder.run_once, wake=loop.Wake(), interval=None, log=log, give_up_on=give_up_on)
     finally:
         await reading.aclose()
-        await answering.aclose()
+
+
+async def _looking_after(base: Base) -> None:
+    janitor = Janitor(base.database, clock=now_ms, decided=partial(tell_ended, base), log=telemetry.logger("janitor"))
+    await loop.run("janitor", janitor.run_once, wake=loop.Wake(), interval=JANITOR_LOOKS, log=janitor.log)
+
+
+async def _answering(base: Base) -> None:
+    settings, log = base.settings, telemetry.logger("answerer")
+    blocking = connect(engine_url(settings), "bullflow:answerer", block=ANSWERER_BLOCKS)
+    answerer = Answerer(base.database, Asks(blocking, settings.prefix), settings.prefix)
+    try:
+        await loop.run("answerer", answerer.run_once, wake=loop.Wake(), interval=None, log=log)
+    finally:
+        await blocking.aclose()
 
 
 async def _regulating(base: Base) -> None:

@@ -74,6 +74,34 @@ async def test_a_function_is_left_to_heed_its_signal_and_what_it_returns_does_no
     assert (await bull.queue().getJobLogs(branch.job.job_id))["logs"] == ["cleaning up"]
 
 
+@pytest.mark.parametrize("limit", [None, 0.2], ids=["cancelled", "timed out"])
+async def test_a_coroutine_that_is_stopped_while_it_waits_for_that_may_clean_up_undisturbed(
+    bull: Bull, limit: float | None
+) -> None:
+    worker = Worker(JOBS)
+    started = asyncio.Event()
+    story: list[str] = []
+
+    @worker.task("root", timeout=limit)
+    async def root(job: Job) -> None:
+        started.set()
+        try:
+            story.append(await job.signal.wait())
+        except asyncio.CancelledError:
+            story.append("stopped")
+        await job.log("cleaning up") if limit is None else None
+        await asyncio.sleep(0.05)
+        story.append("clean")
+
+    branch = tree("root")
+    async with running(bull, worker, branch, started):
+        if limit is None:
+            await tell(bull, branch)
+        await bull.ended(branch.job.job_id)
+
+    assert story == ["stopped", "clean"]
+
+
 @pytest.mark.parametrize("kind", ["returns", "raises"])
 async def test_whatever_a_cancelled_coroutine_makes_of_it_the_job_was_cancelled(bull: Bull, kind: str) -> None:
     worker = Worker(JOBS)

@@ -19,7 +19,7 @@ from bullflow.loop import Complaints
 from bullflow.worker.growing import Room
 from bullflow.worker.job import Job
 from bullflow.worker.registry import Handler, Registry, Task
-from bullflow.worker.signal import AbortSignal
+from bullflow.worker.signal import AbortSignal, Reason
 from bullflow.worker.threads import Threads
 
 GRACE = timedelta(seconds=5)
@@ -41,13 +41,28 @@ class _Raised:
 class _Run:
     """A job that runs here. One future stands for all that may end it, which is cheaper than to wait for each."""
 
-    __slots__ = ("_over", "cancelled", "signal")
+    __slots__ = ("_over", "_running", "cancelled", "signal")
 
     def __init__(self) -> None:
         self.signal = AbortSignal()
         self.cancelled: str | None = None
         """The reason for which it was withdrawn, once it is."""
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._running: asyncio.Future[Any] | None = None
+
+    def withdraw(self, reason: str) -> None:
+        """Its handler is to stop, and it has failed for this reason."""
+        if self.cancelled is None and self.signal.reason != "timed out":
+            self.cancelled = reason
+            self.stop("cancelled")
+            self.over()
+
+    def stop(self, reason: Reason) -> None:
+        """Tell its handler to stop. A coroutine is cancelled once, where it is just then: what it does after that
+        is left to it. A thread can only look at its signal."""
+        self.signal.abort(reason)
+        if isinstance(self._running, asyncio.Task):
+            self._running.cancel()
 
     def over(self, _: object = None) -> None:
         """Its handler has ended, its time is up, or it is withdrawn."""
@@ -56,6 +71,7 @@ class _Run:
 
     async def until_over(self, running: "asyncio.Future[Any]", limit: timedelta | None) -> None:
         """Return when its handler has ended, or need not be waited for any longer."""
+        self._running = running
         running.add_done_callback(self.over)
         timer = None
         if limit is not None:
@@ -124,26 +140,23 @@ class Runner:
         try:
             await run.until_over(running, limit)
             if run.cancelled is not None:
-                await self._stop(running)
+                await self._end(running)
                 raise JobCancelled(run.cancelled)
             if limit is not None and not running.done():
-                run.signal.abort("timed out")
-                await self._stop(running)
+                run.stop("timed out")
+                await self._end(running)
                 raise JobTimedOut(limit.total_seconds())
             return running.result()
         except asyncio.CancelledError:
             if not running.done():
-                if not isinstance(running, asyncio.Task):
-                    running.cancel()  # the worker is on its way out, and threads have been told before
-                await self._stop(running)
+                running.cancel()  # the worker is on its way out, and threads have been told before
+                await self._end(running)
             elif running.cancelled():
                 raise _cancelled() from None
             raise
 
-    async def _stop(self, running: "asyncio.Future[Any]") -> None:
-        """Let a handler end that has its signal: a coroutine is cancelled, a thread cannot be."""
-        if isinstance(running, asyncio.Task):
-            running.cancel()
+    async def _end(self, running: "asyncio.Future[Any]") -> None:
+        """Let a handler end that was told to, within the time that it has for it."""
         await asyncio.wait({running}, timeout=GRACE.total_seconds())
         if not running.done():
             running.cancel()
@@ -171,10 +184,8 @@ class Runner:
     def abort(self, delivery: Delivery, reason: str) -> None:
         """The job is withdrawn: stop its handler, and let it fail with this reason."""
         run = self._runs.get((delivery.job_id, delivery.token))
-        if run is not None and run.cancelled is None:
-            run.signal.abort("cancelled")
-            run.cancelled = reason
-            run.over()
+        if run is not None:
+            run.withdraw(reason)
 
     def shut_down(self) -> None:
         """Tell all running handlers to stop."""

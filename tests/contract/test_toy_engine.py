@@ -11,7 +11,7 @@ import pytest
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.queue import Queue
 from bullflow.engine.remover import Remover, Withdrawn
-from bullflow.errors import UnrecoverableError
+from bullflow.errors import JobFailure
 from bullflow.flow import retry
 from bullflow.flow.facts import FactKind, Json
 from bullflow.flow.plan import StoredJob, unfinished
@@ -65,6 +65,9 @@ class Both:
                 yield partial(self._finish, job)
         if jobs and self.chance.random() < 0.1:
             yield self._withdraw
+        waiting = [job for job in jobs if not job.locked and job.status not in ENDED]
+        if waiting and self.chance.random() < 0.05:
+            yield partial(self._remove, self.chance.choice(waiting))
         if self._root_has_failed():
             yield self._run_again
 
@@ -90,7 +93,7 @@ class Both:
         elif luck < 0.7:
             try:
                 await self.queue.complete(delivery, "1", fetch_next=False)
-            except UnrecoverableError as error:
+            except JobFailure as error:
                 await self.queue.fail(delivery, str(error), [], fetch_next=False)
             self.toy.complete(job)
         elif luck < 0.8:
@@ -117,7 +120,8 @@ class Both:
         self.toy.rescue(job)
 
     async def _remove(self, job: ToyJob) -> None:
-        await self.remover.remove([_withdrawn(job)])
+        """By BullMQ's own means."""
+        await (await self.bull.queue().getJob(job.job_id)).remove({"removeChildren": False})
         self.toy.remove(job.job_id)
 
     async def _withdraw(self) -> None:
@@ -130,7 +134,7 @@ class Both:
         if self.chance.random() < 0.5:
             await self.remover.remove(waiting)
             for job in [one for one in waiting if one.is_parent] + [one for one in waiting[::-1] if not one.is_parent]:
-                self.toy.remove(job.job_id)
+                self.toy.take_out(job.job_id)
 
     def _root_has_failed(self) -> bool:
         root = self.toy.jobs.get(self.flow["root"].job_id)

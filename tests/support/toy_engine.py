@@ -98,10 +98,29 @@ class ToyEngine:
         self.withdrawn |= {job.job_id for job in jobs if job.is_root}
         there = [job for job in jobs if job.job_id in self.jobs and self.jobs[job.job_id].status not in ENDED]
         for job in there:
-            self.jobs[job.job_id].doom, self.jobs[job.job_id].doomed_by = "cancelled", None
+            found = self.jobs[job.job_id]
+            found.doom, found.doomed_by = "cancelled", None
+            if found.locked:
+                self._doom_below(found)
         return [job for job in there if not self.jobs[job.job_id].locked]
 
+    def _doom_below(self, job: ToyJob) -> None:
+        """Children that a running job has added may be in nobody's record yet."""
+        for child in (self.jobs[child] for child in job.dependencies if child in self.jobs):
+            if child.doom is None:
+                child.doom = "cancelled"
+                self._doom_below(child)
+
+    def take_out(self, job_id: str) -> None:
+        """Remove a job that waits, as the remover does: no parent wakes."""
+        job = self.jobs.get(job_id)
+        if job is not None and not job.locked and job.status not in ENDED:
+            if job.parent in self.jobs:
+                self.jobs[job.parent].dependencies.discard(job_id)
+            self._delete(job)
+
     def remove(self, job_id: str) -> None:
+        """Remove a job by BullMQ's own means: a parent wakes whose last child it was."""
         job = self.jobs.get(job_id)
         if job is None or job.locked:
             return
@@ -110,7 +129,10 @@ class ToyEngine:
             parent.dependencies.discard(job_id)
             if not parent.dependencies and parent.status is PARENT:
                 self._move(parent, JobStatus.WAITING)
-        del self.jobs[job_id]
+        self._delete(job)
+
+    def _delete(self, job: ToyJob) -> None:
+        del self.jobs[job.job_id]
         self._say(job, FactKind.REMOVED)
 
     # --- what workers do -----------------------------------------------------------------------------

@@ -180,7 +180,7 @@ class World:
         self._stopped |= {job.job_id for job in jobs}
         yield
         for job in [job for job in waiting if job.is_parent] + [job for job in reversed(waiting) if not job.is_parent]:
-            self.engine.remove(job.job_id)
+            self.engine.take_out(job.job_id)
             yield
         if {job.job_id for job in self._ended()} <= {job.job_id for job in jobs}:
             flow = self.books.flow

@@ -210,13 +210,55 @@ async def test_a_job_whose_worker_has_died_can_be_removed(bull: Bull) -> None:
     await bull.add(root)
     async with hands_on(bull) as queue:
         await take(queue)
+        await queue.rescue_stalled(10, 1)
         await bull.client.delete(bull.key(f"{root.job.job_id}:lock"))
 
         await remover(bull).remove(await remover(bull).doom(withdrawn(root)))
 
         assert await queue.rescue_stalled(10, 1) == []
     assert await bull.job(root.job.job_id) == {}
-    assert await bull.client.llen(bull.key("active")) == 0
+    assert await bull.history(root.job.job_id) == ["added", "waiting", "active", "removed"]
+    for part in ("active", "stalled"):
+        assert await bull.client.exists(bull.key(part)) == 0
+
+
+async def test_children_of_a_running_job_which_it_may_have_added_are_doomed_with_it(
+    bull: Bull, witness: Witness
+) -> None:
+    """Nobody has them in a record yet; here the job runs because of a child that failed."""
+    grown = tree("child", tree("child", ignoreDependencyOnFailure=True))
+    bad = tree("bad", continueParentOnFailure=True, priority=1)
+    root = tree("root", grown, bad)
+    await bull.add(root)
+    async with hands_on(bull) as queue:
+        held = {delivery.job_id: delivery for delivery in [await take(queue), await take(queue)]}
+        await queue.retry_now(held.pop(grown.children[0].job.job_id), "later", [])
+        await queue.fail(held.pop(bad.job.job_id), "broken", [], fetch_next=False)
+        assert (await take(queue)).job_id == root.job.job_id
+
+        assert await remover(bull).doom(alone(root)) == []
+
+    async with witness(bull) as ran:
+        ends = [await bull.ended(one.job.job_id) for one in (grown.children[0], grown)]
+    assert [end["failedReason"] for end in ends] == ["cancelled", "cancelled"]
+    assert ran == []
+
+
+async def test_what_lies_in_too_long_a_queue_stays_there_and_fails(
+    bull: Bull, monkeypatch: pytest.MonkeyPatch, witness: Witness
+) -> None:
+    monkeypatch.setattr(remover_module, "LONGEST_SEARCH", 2)
+    root, others = tree("root"), [tree("other") for _ in range(2)]
+    await bull.add(root, *others)
+
+    await remover(bull).remove(await remover(bull).doom(withdrawn(root)))
+
+    assert await bull.state(root.job.job_id) == "waiting"
+    async with witness(bull) as ran:
+        assert (await bull.ended(root.job.job_id))["failedReason"] == "cancelled"
+        for other in others:
+            await bull.ended(other.job.job_id)
+    assert ran == ["other", "other"]
 
 
 # --- nothing wakes -----------------------------------------------------------------------------------

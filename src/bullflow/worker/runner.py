@@ -159,7 +159,6 @@ class Runner:
         """Let a handler end that was told to, within the time that it has for it."""
         await asyncio.wait({running}, timeout=GRACE.total_seconds())
         if not running.done():
-            running.cancel()
             self._log.warning("worker.handler_ignores_cancellation")
 
     def _failed(self, error: BaseException) -> Failed:

@@ -166,6 +166,7 @@ async def test_a_doomed_job_that_runs_may_still_complete_and_wakes_nothing(bull:
         delivery = await take(queue)
         waiting = await remover(bull).doom(withdrawn(root))
         await remover(bull).remove(waiting)
+        assert await bull.client.keys(f"{bull.key(root.job.job_id)}*") == []
         await queue.complete(delivery, "1", fetch_next=False)
 
     assert [job.job_id for job in waiting] == [root.job.job_id]
@@ -205,6 +206,22 @@ async def test_those_that_wait_are_told_from_those_that_run_have_ended_or_are_go
     assert [await bull.job(branch.job.job_id) for branch in (done, failed, gone)] == [*before, {}]
 
 
+async def test_a_job_that_has_begun_or_ended_since_it_was_doomed_is_not_removed(bull: Bull) -> None:
+    begun, ended = tree("begun"), tree("ended")
+    await bull.add(begun, ended)
+    waiting = await remover(bull).doom([*alone(begun), *alone(ended)])
+    async with hands_on(bull) as queue:
+        held = {delivery.job_id: delivery for delivery in [await take(queue), await take(queue)]}
+        await queue.fail(held[ended.job.job_id], "cancelled", [], fetch_next=False)
+
+        await remover(bull).remove(waiting)
+
+        await queue.fail(held[begun.job.job_id], "cancelled", [], fetch_next=False)
+    assert len(waiting) == 2
+    for branch in (begun, ended):
+        assert await bull.history(branch.job.job_id) == ["added", "waiting", "active", "failed"]
+
+
 async def test_a_job_whose_worker_has_died_can_be_removed(bull: Bull) -> None:
     root = tree("root")
     await bull.add(root)
@@ -215,11 +232,11 @@ async def test_a_job_whose_worker_has_died_can_be_removed(bull: Bull) -> None:
 
         await remover(bull).remove(await remover(bull).doom(withdrawn(root)))
 
+        assert await bull.client.exists(bull.key("stalled")) == 0
         assert await queue.rescue_stalled(10, 1) == []
     assert await bull.job(root.job.job_id) == {}
     assert await bull.history(root.job.job_id) == ["added", "waiting", "active", "removed"]
-    for part in ("active", "stalled"):
-        assert await bull.client.exists(bull.key(part)) == 0
+    assert await bull.client.exists(bull.key("active")) == 0
 
 
 async def test_children_of_a_running_job_which_it_may_have_added_are_doomed_with_it(

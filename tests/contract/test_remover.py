@@ -219,7 +219,7 @@ async def test_a_job_that_has_begun_or_ended_since_it_was_doomed_is_not_removed(
         await queue.fail(held[begun.job.job_id], "cancelled", [], fetch_next=False)
     assert len(waiting) == 2
     for branch in (begun, ended):
-        assert await bull.history(branch.job.job_id) == ["added", "waiting", "active", "failed"]
+        assert (await bull.history(branch.job.job_id))[:4] == ["added", "waiting", "active", "failed"]
 
 
 async def test_a_job_whose_worker_has_died_can_be_removed(bull: Bull) -> None:

@@ -38,7 +38,7 @@ up: $(VENV)/demo.installed ## Keep the service and the video worker running unti
 	@$(BIN)/bullflow up examples.video:worker
 
 test: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Install what the tests need and pass them
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 3 --dist loadfile
 
 bench: $(VENV)/dev.installed ## Measure speed on SQLite and Postgres (minutes, not in the tests)
 	$(BIN)/python -m bench

@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock, milliseconds
 from bullflow.engine.producer import Producer
+from bullflow.errors import Away
 from bullflow.flow.plan import Branch, unfinished
 from bullflow.loop import Wake
 from bullflow.store import backlog
@@ -64,20 +65,36 @@ class Dispatcher:
         due = await self._due(now)
         if not due:
             return 0
+        # Before sending: who is heard of meanwhile has a new run, and is no longer among those that were sent.
+        self._sent.update(dict.fromkeys(due, now))
+        sent: set[str] = set()
         try:
             # In groups, so that memory is bounded by the largest flow.
-            sent: list[str] = []
             for group in in_groups(due, due.__getitem__, JOBS_A_ROUND):
-                added = await self._producer.add(await self._branches(group))
-                sent += [branch.job.flow_id for branch in added]
+                sent |= await self._send(group)
         except BaseException:
             # They are still due in the store; look for them as soon as the engine is back.
             self._next_look = 0
             raise
-        # What was left out (see `Producer.add`) is looked for again.
-        self._sent.update(dict.fromkeys(sent, now))
+        finally:
+            # What was left out (see `Producer.add`) is looked for again.
+            for flow_id in due.keys() - sent:
+                self._sent.pop(flow_id, None)
         self.log.debug("dispatcher.sent", flows=len(sent))
         return len(sent)
+
+    async def _send(self, flow_ids: Sequence[str]) -> set[str]:
+        """Send these flows together; returns those that need not be sent again soon."""
+        try:
+            return {branch.job.flow_id for branch in await self._producer.add(await self._branches(flow_ids))}
+        except Away:
+            raise
+        except Exception:
+            if len(flow_ids) > 1:
+                # One of them cannot be sent; the others must not suffer for it.
+                return {sent for flow_id in flow_ids for sent in await self._send([flow_id])}
+            self.log.exception("dispatcher.flow_refused", flow_id=flow_ids[0])
+            return set(flow_ids)
 
     async def _due(self, now: int) -> dict[str, int]:
         """Flows to send, with how many jobs they have."""

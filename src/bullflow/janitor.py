@@ -44,8 +44,8 @@ class Janitor:
     async def _expire(self, flow_id: str) -> None:
         async with self._database.write() as transaction:
             flow = await states.flow(transaction, None, flow_id)
-            if flow.status in FLOW_ENDED:
-                return
+            if flow.status in FLOW_ENDED or not await backlog.is_late(transaction, flow_id, self._clock()):
+                return  # it has ended meanwhile, or was retried and has its whole time again
             open_jobs = await states.open_jobs(transaction, flow_id)
             changes = ending.fail(flow, open_jobs, self._clock(), PAST_DEADLINE)
             await decisions.end(transaction, changes)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.engine.remover import Remover, Withdrawn
-from bullflow.errors import EngineAway
+from bullflow.errors import EngineAway, EngineRefused
 from bullflow.loop import Complaints, Wake
 from bullflow.store import backlog
 from bullflow.store.database import Database
@@ -50,6 +50,10 @@ class Withdrawer:
             except EngineAway as error:
                 complaints.about(error)
                 await asyncio.sleep(AGAIN_AFTER.total_seconds())
+            except EngineRefused:
+                # The flow stays marked; others must not wait for it.
+                self.log.exception("withdrawer.flow_refused", flow_id=flow_id)
+                return
             else:
                 complaints.over()
                 return

@@ -103,7 +103,12 @@ async def test_added_children_are_retried_and_cancelled_like_all_others(
         growing = await service.create(grow(job("hold", "long")))
         await stage.started("long")
         await service.client.cancel(growing.id)
-        assert await statuses(service, growing.id) == {"root": "cancelled", "long": "cancelled"}
+
+        async def all_are() -> bool:
+            # What was added just before is recorded a moment later.
+            return await statuses(service, growing.id) == {"root": "cancelled", "long": "cancelled"}
+
+        await eventually(all_are)
 
 
 async def test_a_flow_that_outgrows_its_limit_fails(

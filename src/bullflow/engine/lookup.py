@@ -20,6 +20,8 @@ from bullflow.flow.facts import Fact, FactKind, LogLine
 
 _FIELDS = ("failedReason", "stacktrace", "atm")
 LONGEST_WORKER = 200
+LINES_OF_A_JOB = 1_000
+"""How many log lines of a job are fetched when it has ended; the last ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ async def with_details(client: Redis, prefix: str, facts: Sequence[tuple[str, Fa
             pipe.hexists(queue_key(prefix, queue, job_id), "returnvalue")
         pipe.eval(_WORKERS, len(begun), *(queue_key(prefix, queue, job_id) for job_id, queue in begun.items()))
         keys = [queue_key(prefix, queue, job_id) for job_id, (queue, _) in ended.items()]
-        pipe.eval(_LINES, len(keys), *keys, TELLS_LINES)
+        pipe.eval(_LINES, len(keys), *keys, TELLS_LINES, LINES_OF_A_JOB)
         *answers, workers, lines = await pipe.execute()
     each = zip(asked, answers[::2], answers[1::2], strict=True)
     known = {job_id: _failure(fields, has_completed=bool(completed)) for job_id, fields, completed in each}
@@ -73,7 +75,7 @@ local lines = {}
 for place, key in ipairs(KEYS) do
   lines[place] = {}
   if redis.call("EXISTS", key .. ":logs") == 1 and redis.call("HEXISTS", key, ARGV[1]) == 0 then
-    lines[place] = redis.call("LRANGE", key .. ":logs", 0, -1)
+    lines[place] = redis.call("LRANGE", key .. ":logs", -tonumber(ARGV[2]), -1)
   end
 end
 return lines

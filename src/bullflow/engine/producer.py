@@ -25,7 +25,6 @@ from redis.exceptions import WatchError
 from bullflow.engine.connection import away
 from bullflow.engine.keys import queue_key, withdrawn_key
 from bullflow.engine.planter import Entry, Planter, queues_of
-from bullflow.errors import EngineAway
 from bullflow.flow.plan import Branch, StoredJob
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import Policy
@@ -64,7 +63,8 @@ class Producer:
     async def add(self, branches: Sequence[Branch]) -> list[Branch]:
         """Add these trees; returns those that are in the engine now. Raises EngineAway: then any of them may be.
 
-        Left out are flows that were withdrawn, and those with a job that has ended and is not recorded yet.
+        Left out are flows that were withdrawn, and those with a job that has ended and is not recorded yet, or that
+        begins and ends too often to be caught.
         """
         added: list[Branch] = []
         async with away():
@@ -78,7 +78,8 @@ class Producer:
                 return await self._add(branches)
             except WatchError:
                 continue  # something that was looked at has changed
-        raise EngineAway("the jobs of a flow keep changing while it is dispatched")
+        # Jobs of one flow that run on keep changing; it is left out, and the others must not wait for it.
+        return [] if len(branches) == 1 else [added for branch in branches for added in await self._insist([branch])]
 
     async def _add(self, branches: Sequence[Branch]) -> list[Branch]:
         async with self._client.pipeline(transaction=True) as pipe:
@@ -94,8 +95,11 @@ class Producer:
         return right
 
     def _watched(self, branches: Sequence[Branch]) -> list[str]:
+        """Marks and roots; of jobs that run on, their locks: these tell of every step, and not of mere progress."""
         marks = [withdrawn_key(self._prefix, branch.job.job_id) for branch in branches]
-        return [*marks, *(self._job_key(job) for branch in branches for job in _perhaps_there(branch))]
+        roots = [self._job_key(branch.job) for branch in branches]
+        below = [job for branch in branches for job in _perhaps_there(branch) if job.parent_id is not None]
+        return [*marks, *roots, *(f"{self._job_key(job)}:lock" for job in below)]
 
     async def _look(self, branches: Sequence[Branch]) -> _Found:
         jobs = [job for branch in branches for job in _perhaps_there(branch)]

@@ -105,6 +105,9 @@ for place, key in ipairs(KEYS) do
     states[place] = 0
   elseif redis.call("HEXISTS", key, "finishedOn") == 1 then
     states[place] = 3
+    if redis.call("HEXISTS", key, ARGV[2]) == 1 then
+      doom_below(key)
+    end
   else
     redis.call("HSET", key, "defa", ARGV[1])
     states[place] = redis.call("EXISTS", key .. ":lock") == 1 and 2 or 1

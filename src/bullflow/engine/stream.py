@@ -99,6 +99,11 @@ class EventStreams:
         entries = {queues[key]: _entries(raw) for key, raw in found.items()}
         return _batch(until_horizon(entries, count), new_queues=bool(bell))
 
+    async def forget_growth(self, recorded: FactId) -> None:
+        """What was recorded need not lie in the engine, where it takes as much room as the jobs themselves."""
+        async with away():
+            await self._client.xtrim(grown_stream(self._prefix), minid=str(recorded), approximate=False)
+
     def _key(self, queue: str) -> str:
         return grown_stream(self._prefix) if queue == GROWN else queue_key(self._prefix, queue, "events")
 

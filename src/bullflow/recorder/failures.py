@@ -16,6 +16,10 @@ async def after_failures(transaction: Transaction, changes: Changes, now: int) -
     for job in changes.jobs:
         if job.status is JobStatus.FAILED and ending.brings_more(flows[job.flow_id], job):
             failed[job.flow_id].append(job)
+    # A job that now waits for children it has added may wait for one that had failed before it began to wait.
+    waiting = [job.id for job in changes.jobs if job.status is JobStatus.WAITING_CHILDREN]
+    for child in await states.failed_below(transaction, waiting) if waiting else ():
+        failed[child.flow_id].append(child)
     more = []
     for flow_id, jobs in failed.items():
         decided = ending.after_failures(flows[flow_id], jobs, await states.open_jobs(transaction, flow_id), now)

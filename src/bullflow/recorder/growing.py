@@ -11,6 +11,7 @@ from bullflow.flow import ending
 from bullflow.flow.growth import Growth, grow
 from bullflow.flow.record import Changes, FlowState
 from bullflow.flow.states import ENDED
+from bullflow.flow.tree import NewJob
 from bullflow.store import decisions, flows, states, streams
 from bullflow.store.transaction import Transaction
 from bullflow.wire import Limits, read_growth
@@ -26,15 +27,26 @@ class Growing:
         self._clock = clock
         self._log = log
 
-    async def take_in(self, transaction: Transaction, told: Sequence[RawGrowth]) -> list[Changes]:
-        """Store the jobs that were added; returns what changed by it."""
-        changes: list[Changes] = []
+    def read(self, told: Sequence[RawGrowth]) -> list[Growth]:
+        """What was told and makes sense, flow by flow, which is the order in which flows are locked."""
+        known: list[Growth] = []
         for raw in told:
             try:
-                growth = read_growth(raw.text, raw.at, self._limits)
-                changes += await self._take_in(transaction, growth)
-            except (Invalid, NotFound) as error:
+                known.append(read_growth(raw.text, raw.at, self._limits))
+            except Invalid as error:
                 self._log.warning("recorder.growth_refused", reason=str(error))
+        return sorted(known, key=lambda growth: (growth.flow_id, growth.at))
+
+    async def take_in(self, transaction: Transaction, growths: Sequence[Growth]) -> list[Changes]:
+        """Store the jobs that were added; returns what changed by it."""
+        changes: list[Changes] = []
+        for growth in growths:
+            try:
+                changes += await self._take_in(transaction, growth)
+            except NotFound as error:
+                self._log.warning("recorder.growth_refused", reason=str(error))
+        if growths:
+            await streams.know(transaction, queues_of(growths))
         return changes
 
     async def _take_in(self, transaction: Transaction, growth: Growth) -> list[Changes]:
@@ -45,25 +57,35 @@ class Growing:
         if parent is None or grown is None:
             return []
         await flows.add_jobs(transaction, flow.id, grown.jobs, growth.at)
-        await streams.know(transaction, (job.node.queue_name for job in grown.jobs))
         await states.apply(transaction, grown.changes)
         (after,) = grown.changes.flows
-        new = [job.id for job in grown.jobs]
-        more = await self._end_what_may_not_run(transaction, after, new, parent_ended=parent.status in ENDED)
+        more = await self._end_what_may_not_run(transaction, after, grown.jobs, parent_ended=parent.status in ENDED)
         return [grown.changes, *more]
 
     async def _end_what_may_not_run(
-        self, transaction: Transaction, flow: FlowState, new: Sequence[str], *, parent_ended: bool
+        self, transaction: Transaction, flow: FlowState, new: Sequence[NewJob], *, parent_ended: bool
     ) -> list[Changes]:
-        """A flow may not grow past its limit, and jobs of a parent that was cancelled meanwhile do not run."""
-        too_many = sum(flow.counts.values()) > self._limits.jobs
-        if not too_many and not parent_ended:
+        """A flow may not grow past its limits, and jobs of a parent that was cancelled meanwhile do not run."""
+        outgrown = self._outgrown(flow, new)
+        if outgrown is None and not parent_ended:
             return []
         open_jobs = await states.open_jobs(transaction, flow.id)
-        if too_many:
-            message = f"the flow has grown beyond {self._limits.jobs} jobs (BULLFLOW_MAX_JOBS)"
-            changes = ending.fail(flow, open_jobs, self._clock(), message)
+        if outgrown is not None:
+            changes = ending.fail(flow, open_jobs, self._clock(), outgrown)
         else:
-            changes = ending.drop(flow, [job for job in open_jobs if job.id in new], self._clock(), PARENT_ENDED)
+            ids = {job.id for job in new}
+            changes = ending.drop(flow, [job for job in open_jobs if job.id in ids], self._clock(), PARENT_ENDED)
         await decisions.end(transaction, changes)
         return [changes]
+
+    def _outgrown(self, flow: FlowState, new: Sequence[NewJob]) -> str | None:
+        if sum(flow.counts.values()) > self._limits.jobs:
+            return f"the flow has grown beyond {self._limits.jobs} jobs (BULLFLOW_MAX_JOBS)"
+        if max(job.depth for job in new) >= self._limits.depth:
+            return f"the flow has grown beyond {self._limits.depth} levels (BULLFLOW_MAX_DEPTH)"
+        return None
+
+
+def queues_of(growths: Sequence[Growth]) -> set[str]:
+    """The queues on which the jobs run that were added."""
+    return {job.node.queue_name for growth in growths for job in growth.jobs}

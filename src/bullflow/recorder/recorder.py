@@ -21,9 +21,10 @@ from bullflow.engine.lookup import with_details
 from bullflow.engine.stream import GROWN, Batch, EventStreams
 from bullflow.flow.facts import BEFORE_ALL, Fact, FactId, LogLine
 from bullflow.flow.fold import fold
+from bullflow.flow.growth import Growth
 from bullflow.flow.record import Changes
 from bullflow.recorder.failures import after_failures
-from bullflow.recorder.growing import Growing
+from bullflow.recorder.growing import Growing, queues_of
 from bullflow.store import job_log, leases, states, streams
 from bullflow.store.database import Database
 from bullflow.store.job_log import KeptLine
@@ -86,10 +87,11 @@ class Recorder:
         # Should anything below fail, the bell may ring unheard until the next round.
         self._refresh = True
         batch = await self._streams.read(self._read, BLOCK)
-        if batch.growth:
+        growths = self._growth.read(batch.growth)
+        if not queues_of(growths) <= self._read.keys():
             batch = batch.growth_alone()
         if batch.facts or batch.lines or batch.growth:
-            await self._record(batch)
+            await self._record(batch, growths)
         self._read.update(batch.read)
         # When nothing has come for a while, looking again costs nothing and is the net below the bell.
         self._refresh = batch.new_queues or not batch.read
@@ -101,18 +103,22 @@ class Recorder:
             known = await streams.positions(snapshot)
         self._read = {GROWN: BEFORE_ALL, **known, **self._read}
 
-    async def _record(self, batch: Batch) -> None:
+    async def _record(self, batch: Batch, growths: Sequence[Growth]) -> None:
         details = await with_details(self._client, self._prefix, batch.facts)
-        news = await self._keep(batch, details.facts, [*batch.lines, *details.lines])
+        news = await self._keep(batch, growths, details.facts, [*batch.lines, *details.lines])
         self._log.debug("recorder.recorded", facts=len(details.facts), lines=len(news.lines))
         self._recorded(news)
+        if GROWN in batch.read:
+            await self._streams.forget_growth(batch.read[GROWN])
 
-    async def _keep(self, batch: Batch, facts: Sequence[Fact], lines: Sequence[LogLine]) -> News:
+    async def _keep(
+        self, batch: Batch, growths: Sequence[Growth], facts: Sequence[Fact], lines: Sequence[LogLine]
+    ) -> News:
         job_ids = sorted({fact.job_id for fact in facts} | {line.job_id for line in lines})
         children = sorted({fact.child for fact in facts if fact.child is not None})
         async with self._database.write(replayable=True) as transaction:
             await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
-            grown = await self._growth.take_in(transaction, batch.growth)
+            grown = await self._growth.take_in(transaction, growths)
             jobs, flows = await states.load_for_fold(transaction, job_ids, children)
             changes = fold(jobs, flows, facts)
             await states.apply(transaction, changes)

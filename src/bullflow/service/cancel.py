@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from bullflow.clock import Clock
-from bullflow.errors import Away, Conflict
+from bullflow.errors import Away, Conflict, EngineRefused
 from bullflow.flow import ending
 from bullflow.flow.record import Changes
 from bullflow.flow.states import FlowStatus
@@ -32,7 +32,7 @@ class Cancel:
         changes = await self._decide(user_id, flow_id)
         if changes is not None:
             self._decided(changes)
-        with suppress(Away):
+        with suppress(Away, EngineRefused):
             await self._doom(flow_id)
 
     async def _decide(self, user_id: str, flow_id: str) -> Changes | None:

@@ -160,3 +160,9 @@ async def past_deadline(connection: Transaction, now: int, limit: int) -> list[s
         .limit(limit)
     )
     return list(rows.scalars())
+
+
+async def is_late(connection: Transaction, flow_id: str, now: int) -> bool:
+    """Whether a flow's deadline has passed."""
+    deadline = await connection.scalar(select(Flow.deadline).where(Flow.id == flow_id))
+    return deadline is not None and deadline <= now

@@ -72,6 +72,20 @@ async def _jobs_in(connection: Transaction, flow_id: str, statuses: Sequence[str
     return [_job_state(row) for row in rows]
 
 
+async def failed_below(connection: Transaction, parents: Sequence[str]) -> list[JobState]:
+    """The children of these jobs that have failed and for which, as BullMQ has it, their parents wait for ever."""
+    rows = await connection.execute(
+        select(*_JOB_STATE)
+        .where(
+            one_of(connection, FlowJob.parent_id, parents),
+            FlowJob.status == JobStatus.FAILED.value,
+            FlowJob.policy == Policy.WAIT.value,
+        )
+        .order_by(FlowJob.flow_id, FlowJob.position)
+    )
+    return [_job_state(row) for row in rows]
+
+
 async def job_with_those_above(connection: Transaction, flow_id: str, job_id: str) -> list[JobState]:
     """A job of a flow and every job above it, the root first; raises NotFound."""
     line = (

@@ -94,7 +94,8 @@ class FlowTag(Base):
     __tablename__ = "flow_tags"
 
     tag: Mapped[str] = mapped_column(String(64), primary_key=True)
-    flow_id: Mapped[str] = mapped_column(Id, ForeignKey("flows.id", ondelete="CASCADE"), primary_key=True)
+    # Indexed by itself as well: a flow that is deleted takes its tags along.
+    flow_id: Mapped[str] = mapped_column(Id, ForeignKey("flows.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class FlowJob(Base):

@@ -96,7 +96,7 @@ def read_growth(text: str, at: int, limits: Limits) -> Growth:
     """
     told = read_json(text)
     jobs = told.get("jobs") if isinstance(told, dict) and told.get("v") == GROWTH_VERSION else None
-    if not isinstance(jobs, list) or not all(isinstance(told.get(key), str) for key in ("flow", "parentJobId")):
+    if not isinstance(jobs, list) or not (_is_id(told.get("flow")) and _is_id(_without_run(told.get("parentJobId")))):
         raise Invalid([Fault("", "is no growth of a known version")])
     reading = _Reading(limits)
     grown = [_grown(reading, job, index) for index, job in enumerate(jobs)]
@@ -106,11 +106,19 @@ def read_growth(text: str, at: int, limits: Limits) -> Growth:
     return Growth(at=at, flow_id=told["flow"], parent_job_id=told["parentJobId"], jobs=known)
 
 
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _without_run(job_id: Any) -> Any:
+    return job_id.rpartition("-")[0] if isinstance(job_id, str) and job_id.rpartition("-")[2].isascii() else None
+
+
 def _grown(reading: "_Reading", job: Any, index: int) -> GrownJob | None:
     fields = dict(job) if isinstance(job, dict) else {}
     job_id, parent_id = fields.pop("id", None), fields.pop("parent", None)
     node = reading.node(fields, _Place(f"/jobs/{index}", 1))
-    if not (isinstance(job_id, str) and isinstance(parent_id, str) and _ID.fullmatch(job_id)):
+    if not (_is_id(job_id) and _is_id(parent_id)):
         raise Invalid([Fault(f"/jobs/{index}", "has no id, or no parent")])
     return None if node is None else GrownJob(id=job_id, parent_id=parent_id, node=node)
 

@@ -37,6 +37,7 @@ def upgrade() -> None:
         "UPDATE flow_jobs SET policy = 'wait' "
         "WHERE policy = 'fail' AND parent_id IS NOT NULL AND opts NOT LIKE '%\"failParentOnFailure\"\\:true%'"
     )
+    op.create_index("ix_flow_tags_flow_id", "flow_tags", ["flow_id"])
     op.create_table(
         "job_log",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -63,6 +64,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("queue_settings")
     op.drop_table("job_log")
+    op.drop_index("ix_flow_tags_flow_id", "flow_tags")
     op.drop_column("flow_jobs", "worker")
     op.drop_column("flow_jobs", "policy")
     op.drop_index("flows_by_deadline", "flows")

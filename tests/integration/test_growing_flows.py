@@ -9,6 +9,7 @@ import pytest
 
 from bullflow import Job, Worker
 from bullflow.errors import JobFailure
+from bullflow.flow.states import JobStatus
 from support.eventually import eventually
 from support.servers import Valkey
 from support.service import running, settings_for
@@ -156,3 +157,55 @@ async def test_children_that_are_added_while_the_flow_is_cancelled_never_run(
         assert [key for key in stage.starts if key.startswith("leaf")] == []
         for flow in flows:
             assert set((await statuses(service, flow.id)).values()) == {"cancelled"}
+
+
+async def test_a_bare_failure_of_an_added_child_that_came_before_the_wait_ends_the_flow(
+    store_url: str, valkey: Valkey, prefix: str, data_dir: Path, stage: Stage
+) -> None:
+    worker = Worker(FARM, concurrency=5)
+    failed = asyncio.Event()
+
+    @worker.task("wait-and-see")
+    async def wait_and_see(job: Job) -> None:
+        await job.add_children([{"name": "fails", "queueName": FARM, "opts": {"failParentOnFailure": False}}])
+        await failed.wait()
+
+    @worker.task("fails")
+    async def fails(job: Job) -> None:
+        raise ValueError("no")
+
+    async with running(settings_for(store_url, valkey.url, prefix, data_dir), [worker]) as service:
+        flow = await service.create({"name": "wait-and-see", "queueName": FARM})
+
+        async def child_has_failed() -> bool:
+            return (await service.client.get(flow.id)).counts[JobStatus.FAILED] == 1
+
+        await eventually(child_has_failed)
+        failed.set()
+        ended = await service.client.wait(flow.id, timeout=10)
+
+    assert ended.status == "failed"
+    assert ended.error is not None
+    assert ended.error.message == 'child "fails" failed: no'
+
+
+async def test_a_flow_that_grows_too_deep_fails_and_no_other_suffers(
+    store_url: str, valkey: Valkey, prefix: str, data_dir: Path, stage: Stage
+) -> None:
+    worker = Worker(FARM, concurrency=5)
+
+    @worker.task("dig")
+    async def dig(job: Job) -> None:
+        if not job.children:
+            await job.add_children([{"name": "dig", "queueName": FARM}])
+
+    settings = settings_for(store_url, valkey.url, prefix, data_dir, max_depth=5)
+    async with running(settings, [worker, stage.worker()]) as service:
+        ended = await service.run({"name": "dig", "queueName": FARM})
+        other = await service.run(job("value", "other"))
+
+    assert ended.status == "failed"
+    assert ended.error is not None
+    assert "grown beyond 5 levels" in ended.error.message
+    assert sum(ended.counts.values()) <= 7
+    assert other.status == "completed"

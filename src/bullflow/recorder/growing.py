@@ -53,8 +53,13 @@ class Growing:
         flow = await states.flow(transaction, None, growth.flow_id)
         ids = [job.id for job in growth.jobs]
         parent, known, position = await states.place_of_growth(transaction, flow.id, growth.parent_job_id, ids)
-        grown = None if parent is None else grow(flow, parent, growth, known, position)
-        if parent is None or grown is None:
+        if parent is None:
+            return []
+        if parent.depth + 1 >= self._limits.depth:
+            # What lies below is not even stored: the withdrawal follows running jobs to what they have added.
+            return await self._fail(transaction, flow, self._too_deep)
+        grown = grow(flow, parent, growth, known, position)
+        if grown is None:
             return []
         await flows.add_jobs(transaction, flow.id, grown.jobs, growth.at)
         await states.apply(transaction, grown.changes)
@@ -66,24 +71,33 @@ class Growing:
         self, transaction: Transaction, flow: FlowState, new: Sequence[NewJob], *, parent_ended: bool
     ) -> list[Changes]:
         """A flow may not grow past its limits, and jobs of a parent that was cancelled meanwhile do not run."""
-        outgrown = self._outgrown(flow, new)
-        if outgrown is None and not parent_ended:
+        if sum(flow.counts.values()) > self._limits.jobs:
+            return await self._fail(transaction, flow, self._too_many)
+        if max(job.depth for job in new) >= self._limits.depth:
+            return await self._fail(transaction, flow, self._too_deep)
+        if not parent_ended:
             return []
-        open_jobs = await states.open_jobs(transaction, flow.id)
-        if outgrown is not None:
-            changes = ending.fail(flow, open_jobs, self._clock(), outgrown)
-        else:
-            ids = {job.id for job in new}
-            changes = ending.drop(flow, [job for job in open_jobs if job.id in ids], self._clock(), PARENT_ENDED)
+        ids = {job.id for job in new}
+        dropped = [job for job in await states.open_jobs(transaction, flow.id) if job.id in ids]
+        changes = ending.drop(flow, dropped, self._clock(), PARENT_ENDED)
         await decisions.end(transaction, changes)
         return [changes]
 
-    def _outgrown(self, flow: FlowState, new: Sequence[NewJob]) -> str | None:
-        if sum(flow.counts.values()) > self._limits.jobs:
-            return f"the flow has grown beyond {self._limits.jobs} jobs (BULLFLOW_MAX_JOBS)"
-        if max(job.depth for job in new) >= self._limits.depth:
-            return f"the flow has grown beyond {self._limits.depth} levels (BULLFLOW_MAX_DEPTH)"
-        return None
+    async def _fail(self, transaction: Transaction, flow: FlowState, message: str) -> list[Changes]:
+        open_jobs = await states.open_jobs(transaction, flow.id)
+        if not open_jobs:
+            return []
+        changes = ending.fail(flow, open_jobs, self._clock(), message)
+        await decisions.end(transaction, changes)
+        return [changes]
+
+    @property
+    def _too_many(self) -> str:
+        return f"the flow has grown beyond {self._limits.jobs} jobs (BULLFLOW_MAX_JOBS)"
+
+    @property
+    def _too_deep(self) -> str:
+        return f"the flow has grown beyond {self._limits.depth} levels (BULLFLOW_MAX_DEPTH)"
 
 
 def queues_of(growths: Sequence[Growth]) -> set[str]:

@@ -72,18 +72,26 @@ class Consumer:
         self._complaints = Complaints("worker.engine", log)
         self._tokens = 0
         self._stopping = asyncio.Event()
-        holding = Holding(client, prefix, queue_name, self._complaints)
-        growth = Growth(client, prefix, queue_name, holding, growing)
-        below = Below(self._pipe, prefix, queue_name, Asking(self._pipe, prefix).found)
-        self._attempts = Attempts(
-            Reach(queue=self.queue, holding=holding, growth=growth, below=below),
+        self._attempts = self._attempting(client, prefix, running, growing)
+        self._waiting: asyncio.Task[int] | None = None
+
+    def _attempting(self, client: Redis, prefix: str, running: Running, growing: GrowthOptions) -> Attempts:
+        name = self.queue.name
+        holding = Holding(client, prefix, name, self._complaints)
+        reach = Reach(
+            queue=self.queue,
+            holding=holding,
+            growth=Growth(client, prefix, name, holding, growing),
+            below=Below(self._pipe, prefix, name, Asking(self._pipe, prefix).found),
+        )
+        return Attempts(
+            reach,
             running,
-            schedules=Schedules(client, prefix, queue_name, complaints=self._complaints, log=log),
+            schedules=Schedules(client, prefix, name, complaints=self._complaints, log=self._log),
             stopping=self._stopping,
             complaints=self._complaints,
-            log=log,
+            log=self._log,
         )
-        self._waiting: asyncio.Task[int] | None = None
 
     async def run(self) -> None:
         """Work until `stop` is called, then let running jobs finish."""

@@ -11,7 +11,7 @@ from support.eventually import eventually
 from support.processes import processes
 from support.servers import Valkey
 from support.service import Service, running, settings_for
-from support.stage import Stage, job
+from support.stage import Stage, job, statuses
 
 NOBODY = "nobody"
 
@@ -37,6 +37,10 @@ async def test_a_parent_waits_for_its_children_and_they_are_named(staged: Servic
     flow = await staged.create(job("sum", "root", job("sum", "middle", job("hold", "long")), job("value", "done")))
     await stage.started("long")
 
+    async def the_other_is_done() -> bool:
+        return (await statuses(staged, flow.id))["done"] == "completed"
+
+    await eventually(the_other_is_done)
     found = await until(staged, flow.id, "running")
     waits = (await reasons(staged, flow.id))["waits-for-children"]
 

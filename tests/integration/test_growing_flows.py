@@ -147,12 +147,12 @@ async def test_children_that_are_added_while_the_flow_is_cancelled_never_run(
     async with running(settings_for(store_url, valkey.url, prefix, data_dir), workers) as service:
         flows = []
         for number in range(10):
-            flow = await service.create(grow(job("value", f"leaf-{number}", delay=300), key=f"root-{number}"))
+            flow = await service.create(grow(job("value", f"leaf-{number}", delay=1_500), key=f"root-{number}"))
             await stage.started(f"root-{number}")
             await service.client.cancel(flow.id)
             flows.append(flow)
 
-        await service.run(job("value", "after", delay=600))
+        await service.run(job("value", "after", delay=2_000))
 
         assert [key for key in stage.starts if key.startswith("leaf")] == []
         for flow in flows:

@@ -15,7 +15,7 @@ from bullflow.cli.tree_rows import rows_of
 from bullflow.clock import instant
 from bullflow.flow.states import FlowStatus, JobStatus
 from bullflow.wire import Event, Flow, Job, Progress
-from support.small_service import flow_document, job_document
+from support.small_service import AT, flow_document, job_document
 
 CREATED = "2026-01-02T03:04:05.678Z"
 
@@ -263,3 +263,20 @@ def in_tree_order(shape: list[tuple[int, JobStatus, bool]]) -> list[dict[str, An
         jobs.append(job_document(str(number), parentId=parent, status=status, error=error))
         line = [*line, str(number)]
     return jobs
+
+
+def test_a_job_that_was_added_while_the_flow_runs_is_shown_below_its_parent_by_its_own_name() -> None:
+    flow = Flow.model_validate(flow_document("f1"))
+    view = FlowView(flow, [Job.model_validate(job_document("root"))])
+    added = {"status": "waiting", "name": "page", "queueName": "web", "parentId": "root"}
+
+    view.fold(
+        Event.model_validate(
+            {"flowId": "f1", "seq": 2, "at": AT, "event": "job.waiting", "id": "new", "jobId": "new-1", "data": added}
+        )
+    )
+
+    assert [(job.id, job.name, job.queue_name, job.parent_id) for job in view.jobs.values()][1:] == [
+        ("new", "page", "web", "root")
+    ]
+    assert view.jobs["root"].is_parent

@@ -72,8 +72,25 @@ class FlowView:
                 self.jobs[job.id] = _after(job, entry)
                 if entry.event is LogEvent.JOB_ACTIVE and self.status is FlowStatus.WAITING:
                     self.status = FlowStatus.ACTIVE
+            case Event(id=str() as job_id) if "parentId" in entry.data:
+                self._grow(job_id, entry)
             case Event(id=None):
                 self._fold_flow(entry)
+
+    def _grow(self, job_id: str, event: Event) -> None:
+        """A job that was added while the flow ran comes last, below its parent."""
+        data = event.data
+        parent = self.jobs.get(data["parentId"])
+        if parent is not None:
+            self.jobs[parent.id] = replace(parent, is_parent=True)
+        self.jobs[job_id] = JobLine(
+            id=job_id,
+            parent_id=data["parentId"],
+            name=plain(str(data.get("name", ""))),
+            queue_name=plain(str(data.get("queueName", ""))),
+            status=JobStatus(data["status"]),
+            is_parent=False,
+        )
 
     def _fold_flow(self, event: Event) -> None:
         match event.event:

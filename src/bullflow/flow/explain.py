@@ -190,5 +190,10 @@ def _turn(group: Group, situation: Situation) -> str:
     behind = [place.behind for place in places if place is not None and place.behind is not None]
     queue = situation.queues.get(group.queue_name)
     busy = "" if queue is None else f"; workers: {len(queue.workers)}, running: {queue.counts[JobStatus.ACTIVE]}"
-    where = f"waits behind {min(behind)} jobs" if behind else "waits for its turn"
+    if not behind:
+        where = "waits for its turn"
+    elif min(behind) == 0:
+        where = "waits for a worker that is free, as the next"
+    else:
+        where = f"waits behind {min(behind)} jobs"
     return f'{where} in the queue "{group.queue_name}"{busy}'

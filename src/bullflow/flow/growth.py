@@ -49,10 +49,11 @@ def grow(flow: FlowState, parent: JobState, growth: Growth, known: Sequence[str]
     if not new:
         return None
     record = FlowRecord(flow)
+    queues = {job.id: job.node.queue_name for job in new}
     for state in (_state(job, growth, flow.id) for job in new):
         record.add(state.status)
         event = LogEvent.JOB_DELAYED if state.status is JobStatus.DELAYED else LogEvent.JOB_WAITING
-        record.write(growth.at, event, job=state, data=_told(state))
+        record.write(growth.at, event, job=state, data=_told(state, queues[state.id]))
     return Grown(jobs=new, changes=record.changes(()))
 
 
@@ -99,5 +100,5 @@ def _state(job: NewJob, growth: Growth, flow_id: str) -> JobState:
     )
 
 
-def _told(job: JobState) -> dict[str, object]:
-    return {"status": job.status.value, "name": job.name, "parentId": job.parent_id}
+def _told(job: JobState, queue_name: str) -> dict[str, object]:
+    return {"status": job.status.value, "name": job.name, "queueName": queue_name, "parentId": job.parent_id}

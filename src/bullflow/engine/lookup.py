@@ -34,12 +34,12 @@ class Details:
 
 async def with_details(client: Redis, prefix: str, facts: Sequence[tuple[str, Fact]]) -> Details:
     """Failed attempts with their reasons, jobs that began with their workers, jobs that ended with their lines."""
-    if not facts:
-        return Details(facts=(), lines=())
     wanting = _wanting(facts)
     asked = {fact.job_id: queue for queue, fact in facts if fact in wanting}
     begun = {fact.job_id: queue for queue, fact in facts if fact.kind is FactKind.ACTIVE}
     ended = {fact.job_id: (queue, fact.at) for queue, fact in facts if fact.kind in _ENDS}
+    if not asked and not begun and not ended:
+        return Details(facts=tuple(fact for _, fact in facts), lines=())
     async with away(), client.pipeline(transaction=False) as pipe:
         for job_id, queue in asked.items():
             pipe.hmget(queue_key(prefix, queue, job_id), *_FIELDS)

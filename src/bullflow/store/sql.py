@@ -21,6 +21,21 @@ async def insert_or_leave(
     await connection.execute(insert(table).on_conflict_do_nothing(index_elements=key), rows)
 
 
+def one_of_listed(
+    dialect: str, attribute: InstrumentedAttribute[Any] | ColumnElement[Any], name: str
+) -> ColumnElement[bool]:
+    """`attribute IN` the parameter of this name, for statements that are built once; `listed` makes its value."""
+    if dialect == "sqlite":
+        each = func.json_each(bindparam(name)).table_valued(column("value", Text))
+        return attribute.in_(select(each.c.value))
+    return attribute == any_(bindparam(name, type_=ARRAY(Text)))
+
+
+def listed(dialect: str, values: Sequence[str]) -> Any:
+    """A list as the one parameter that `one_of_listed` wants."""
+    return orjson.dumps(values).decode() if dialect == "sqlite" else list(values)
+
+
 def one_of(
     connection: Transaction, attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Sequence[str]
 ) -> ColumnElement[bool]:

@@ -6,10 +6,11 @@ flows are locked in the order of their ids.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Executable, bindparam, select, update
 
 from bullflow.errors import NotFound
 from bullflow.flow.facts import FactId, Json
@@ -17,7 +18,7 @@ from bullflow.flow.record import Changes, FlowState, JobState
 from bullflow.flow.states import OPEN, FlowStatus, JobStatus
 from bullflow.flow.tree import Policy
 from bullflow.store import log
-from bullflow.store.sql import one_of
+from bullflow.store.sql import listed, one_of, one_of_listed
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob
 from bullflow.store.transaction import Transaction
 
@@ -28,18 +29,22 @@ async def load_for_fold(
     connection: Transaction, job_ids: Sequence[str], children: Sequence[str] = ()
 ) -> tuple[list[JobState], list[FlowState]]:
     """The jobs with these BullMQ ids, `children` among them, and the locked flows of the former."""
-    of_jobs = select(FlowJob.flow_id).where(one_of(connection, FlowJob.job_id, job_ids))
-    flows = await connection.execute(
-        select(*_FLOW_STATE).where(Flow.id.in_(of_jobs)).order_by(Flow.id).with_for_update(of=Flow)
-    )
+    dialect = connection.dialect.name
+    flows_of, jobs_of = _statements_for_fold(dialect)
+    flows = await connection.execute(flows_of, {"job_ids": listed(dialect, job_ids)})
     found = [_flow_state(row) for row in flows]
-    rows = await connection.execute(
-        select(*_JOB_STATE)
-        .where(one_of(connection, FlowJob.job_id, [*job_ids, *children]))
-        .order_by(FlowJob.flow_id, FlowJob.id)
-    )
+    rows = await connection.execute(jobs_of, {"job_ids": listed(dialect, [*job_ids, *children])})
     locked = {flow.id for flow in found}
     return [_job_state(row) for row in rows if row.flow_id in locked], found
+
+
+@cache
+def _statements_for_fold(dialect: str) -> tuple[Executable, Executable]:
+    """Built once: they are the most frequent of all."""
+    of_jobs = select(FlowJob.flow_id).where(one_of_listed(dialect, FlowJob.job_id, "job_ids"))
+    flows = select(*_FLOW_STATE).where(Flow.id.in_(of_jobs)).order_by(Flow.id).with_for_update(of=Flow)
+    jobs = select(*_JOB_STATE).where(one_of_listed(dialect, FlowJob.job_id, "job_ids"))
+    return flows, jobs.order_by(FlowJob.flow_id, FlowJob.id)
 
 
 async def flow(connection: Transaction, user_id: str | None, flow_id: str, *, lock: bool = True) -> FlowState:

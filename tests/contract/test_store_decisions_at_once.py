@@ -48,7 +48,7 @@ class Process:
     def __init__(self, database: Database) -> None:
         self.database = database
         clock = HandClock(START + 100)
-        self._cancel = Cancel(database, clock=clock, doom=self._nothing, decided=lambda _: None)
+        self._cancel = Cancel(database, clock=clock, doom=self._nothing, decided=lambda _: None, doomed=lambda: None)
         self._retry = Retry(database, clock=clock, finish=self.withdraw, decided=lambda _: None)
         self._delete = Delete(database, finish=self.withdraw)
         self._janitor = Janitor(

@@ -81,7 +81,7 @@ class Tail:
             settings=load(database_url=self.database.url, data_dir=data_dir, **settings),
             database=self.database,
             submit=Submit(self.database, clock=clock, new_id=clock.new_id, accepted=self.submitter.accepted),
-            cancel=Cancel(self.database, clock=clock, doom=_nothing, decided=lambda _: None),
+            cancel=Cancel(self.database, clock=clock, doom=_nothing, decided=lambda _: None, doomed=lambda: None),
             retry=Retry(self.database, clock=clock, finish=_nothing, decided=lambda _: None),
             delete=Delete(self.database, finish=_nothing),
             explain=Explain(self.database, queue_facts=_no_engine, places=_no_engine, clock=clock),

@@ -17,7 +17,7 @@ from bullflow.http.server import HttpServer, url_of
 from bullflow.notifier import LOOK_EVERY as NOTIFIER_LOOKS
 from bullflow.notifier import Notifier
 from bullflow.serve.base import Base, new_id, regulator_of, withdrawer_of
-from bullflow.serve.telling import tell_accepted, tell_ended, tell_retried
+from bullflow.serve.telling import tell_accepted, tell_retried, tell_watchers, tell_withdrawer
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
 from bullflow.service.explain import Explain
@@ -42,7 +42,13 @@ async def build_rooms(base: Base) -> Rooms:
         settings=base.settings,
         database=base.database,
         submit=Submit(base.database, clock=now_ms, new_id=new_id, accepted=partial(tell_accepted, base)),
-        cancel=Cancel(base.database, clock=now_ms, doom=withdrawer.doom, decided=partial(tell_ended, base)),
+        cancel=Cancel(
+            base.database,
+            clock=now_ms,
+            doom=withdrawer.doom,
+            decided=partial(tell_watchers, base),
+            doomed=partial(tell_withdrawer, base),
+        ),
         retry=Retry(base.database, clock=now_ms, finish=withdrawer.finish, decided=partial(tell_retried, base)),
         delete=Delete(base.database, finish=withdrawer.finish),
         explain=Explain(

@@ -36,7 +36,16 @@ def tell_recorded(base: Base, recorded: News) -> None:
 
 def tell_ended(base: Base, changes: Changes) -> None:
     """Flows were ended by a decision: who watches is told, and the leader withdraws them."""
+    tell_watchers(base, changes)
+    tell_withdrawer(base)
+
+
+def tell_watchers(base: Base, changes: Changes) -> None:
     _tell_news(base.news, changes)
+
+
+def tell_withdrawer(base: Base) -> None:
+    """There are flows to take out of the engine."""
     base.work.ring({"ended": True})
 
 

@@ -16,13 +16,17 @@ Doom = Callable[[str], Awaitable[None]]
 
 
 class Cancel:
-    """The use case. `doom` stops the flow's jobs in the engine; `decided` is told after the commit."""
+    """The use case. `decided` is told after the commit; `doom` stops the flow's jobs in the engine, and `doomed` is
+    told after that, to wake whoever removes them: before it would only be in the way of the answer."""
 
-    def __init__(self, database: Database, *, clock: Clock, doom: Doom, decided: Decided) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock, doom: Doom, decided: Decided, doomed: Callable[[], None]
+    ) -> None:
         self._database = database
         self._clock = clock
         self._doom = doom
         self._decided = decided
+        self._doomed = doomed
 
     async def __call__(self, user_id: str, flow_id: str) -> None:
         """Raises NotFound, Conflict for a flow that has ended otherwise, StoreAway.
@@ -34,6 +38,7 @@ class Cancel:
             self._decided(changes)
         with suppress(Away, EngineRefused):
             await self._doom(flow_id)
+        self._doomed()
 
     async def _decide(self, user_id: str, flow_id: str) -> Changes | None:
         async with self._database.write() as transaction:

@@ -11,6 +11,7 @@ A flow is not retried before its mark is gone: no new run begins while the old o
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
@@ -33,6 +34,7 @@ class Withdrawer:
         self._remover = remover
         self.log = log
         self.wake = Wake()
+        self._under_way: dict[str, asyncio.Future[None]] = {}
 
     async def run_once(self) -> int:
         """Withdraw some flows; returns how many."""
@@ -63,7 +65,29 @@ class Withdrawer:
         await self._remover.doom(await self._jobs(flow_id))
 
     async def finish(self, flow_id: str) -> None:
-        """Take the flow's ended jobs out, and note that it is done; raises EngineAway."""
+        """Take the flow's ended jobs out, and note that it is done; raises EngineAway.
+
+        Whoever asks while it is being done in this process waits for that, instead of doing it beside.
+        """
+        under_way = self._under_way.get(flow_id)
+        if under_way is None:
+            under_way = self._under_way[flow_id] = asyncio.ensure_future(self._finish(flow_id))
+            under_way.add_done_callback(partial(self._done, flow_id))
+        await asyncio.shield(under_way)
+
+    async def close(self) -> None:
+        """Leave what is under way to whoever comes next."""
+        under_way = list(self._under_way.values())
+        for one in under_way:
+            one.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    def _done(self, flow_id: str, under_way: "asyncio.Future[None]") -> None:
+        del self._under_way[flow_id]
+        if not under_way.cancelled():
+            under_way.exception()  # whoever waits has it; nobody may wait any more
+
+    async def _finish(self, flow_id: str) -> None:
         jobs = await self._jobs(flow_id)
         await self._remover.remove(await self._remover.doom(jobs))
         async with self._database.write(replayable=True) as transaction:

@@ -31,6 +31,8 @@ class Base:
     news: Bell
     work: Bell
     origin: str
+    withdrawer: Withdrawer
+    """One for the whole process, so that nothing is withdrawn twice at the same time."""
 
 
 @asynccontextmanager
@@ -41,6 +43,9 @@ async def open_base(settings: Settings) -> AsyncIterator[Base]:
     log = telemetry.logger("bell")
     # Those who listen block for as long as it is quiet, so they have a connection of their own.
     listening = connect(engine_url(settings), "bullflow:bells", forever=True)
+    withdrawer = Withdrawer(
+        database, Remover(client, settings.prefix, origin=origin), log=telemetry.logger("withdrawer")
+    )
     try:
         yield Base(
             settings=settings,
@@ -49,16 +54,13 @@ async def open_base(settings: Settings) -> AsyncIterator[Base]:
             news=Bell(listening, news_channel(settings.prefix), origin=origin, log=log),
             work=Bell(listening, work_channel(settings.prefix), origin=origin, log=log),
             origin=origin,
+            withdrawer=withdrawer,
         )
     finally:
+        await withdrawer.close()
         await listening.aclose()
         await client.aclose()
         await database.close()
-
-
-def withdrawer_of(base: Base) -> Withdrawer:
-    remover = Remover(base.client, base.settings.prefix, origin=base.origin)
-    return Withdrawer(base.database, remover, log=telemetry.logger("withdrawer"))
 
 
 def regulator_of(base: Base) -> Regulator:

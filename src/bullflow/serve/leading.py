@@ -20,7 +20,7 @@ from bullflow.janitor import Janitor
 from bullflow.leader import Leader
 from bullflow.recorder import BLOCK, Lease, Recorder
 from bullflow.regulator import LOOK_EVERY as REGULATOR_LOOKS
-from bullflow.serve.base import Base, regulator_of, withdrawer_of
+from bullflow.serve.base import Base, regulator_of
 from bullflow.serve.running import running
 from bullflow.serve.telling import tell_ended, tell_recorded
 from bullflow.store.leases import Held
@@ -37,7 +37,7 @@ async def recording(base: Base) -> None:
         clock=now_ms,
         log=telemetry.logger("dispatcher"),
     )
-    withdrawer = withdrawer_of(base)
+    withdrawer = base.withdrawer
 
     def heard(work: dict[str, Any] | None) -> None:
         if work is None or "accepted" in work:

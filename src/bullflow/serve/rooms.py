@@ -16,7 +16,7 @@ from bullflow.http.rooms import Probe, Rooms
 from bullflow.http.server import HttpServer, url_of
 from bullflow.notifier import LOOK_EVERY as NOTIFIER_LOOKS
 from bullflow.notifier import Notifier
-from bullflow.serve.base import Base, new_id, regulator_of, withdrawer_of
+from bullflow.serve.base import Base, new_id, regulator_of
 from bullflow.serve.telling import tell_accepted, tell_retried, tell_watchers, tell_withdrawer
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
@@ -36,7 +36,7 @@ async def build_rooms(base: Base) -> Rooms:
     notifier = Notifier(base.database, log=telemetry.logger("notifier"))
     base.news.on(notifier.hear)
 
-    withdrawer = withdrawer_of(base)
+    withdrawer = base.withdrawer
     asks = partial(queue_facts, base.client, base.settings.prefix)
     return Rooms(
         settings=base.settings,

@@ -27,7 +27,7 @@ from bullflow.engine.keys import queue_key, withdrawn_key
 from bullflow.engine.planter import Entry, Planter, queues_of
 from bullflow.flow.plan import Branch, StoredJob
 from bullflow.flow.states import JobStatus
-from bullflow.flow.tree import Policy
+from bullflow.flow.tree import TELLS_PARENT
 from bullflow.together import in_groups
 
 TRIES = 5
@@ -152,7 +152,7 @@ class Producer:
         for child in branch.ended:
             if child.status is JobStatus.COMPLETED and child.result is not None:
                 pipe.hset(f"{parent_key}:processed", self._job_key(child), child.result.text)
-            elif child.policy in (Policy.IGNORE, Policy.CONTINUE):
+            elif child.policy in TELLS_PARENT:
                 pipe.hset(f"{parent_key}:failed", self._job_key(child), (child.error or {}).get("message", ""))
         if branch.blocker is not None:
             self._doom(pipe, branch, branch.blocker)

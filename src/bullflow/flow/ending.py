@@ -11,7 +11,7 @@ from typing import Any
 from bullflow.flow.facts import BEFORE_ALL
 from bullflow.flow.record import Changes, FlowRecord, FlowState, JobState, because_of
 from bullflow.flow.states import FLOW_ENDED, FlowStatus, JobStatus, LogEvent
-from bullflow.flow.tree import Policy
+from bullflow.flow.tree import FAILS_PARENT, Policy
 
 CANCELLED = "the flow was cancelled"
 FAILED_FAST = "the flow has failed, and it was to fail fast"
@@ -82,7 +82,7 @@ def _above(job: JobState, unfinished: Mapping[str, JobState]) -> Iterator[JobSta
 def _reaches_root(job: JobState, above: Sequence[JobState]) -> bool:
     """Whether the failure fails each job above it, up to the root, and so the flow."""
     line = [job, *above]
-    return line[-1].is_root and all(below.policy in (Policy.FAIL, Policy.WAIT) for below in line[:-1])
+    return line[-1].is_root and all(below.policy in FAILS_PARENT for below in line[:-1])
 
 
 def _not_started(job: JobState) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bullflow.flow.facts import Json
 from bullflow.flow.states import ENDED, JobStatus
-from bullflow.flow.tree import Policy, policy_of
+from bullflow.flow.tree import FAILS_PARENT, Policy, policy_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Branch:
 
 
 def _blocks(child: StoredJob) -> bool:
-    return child.status is not JobStatus.COMPLETED and child.policy in (Policy.FAIL, Policy.WAIT)
+    return child.status is not JobStatus.COMPLETED and child.policy in FAILS_PARENT
 
 
 def unfinished(jobs: Iterable[StoredJob]) -> Branch | None:

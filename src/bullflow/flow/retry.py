@@ -7,7 +7,7 @@ from bullflow.errors import Conflict
 from bullflow.flow.facts import BEFORE_ALL
 from bullflow.flow.record import Changes, FlowRecord, FlowState, JobState
 from bullflow.flow.states import ENDED, JobStatus, LogEvent, first_status
-from bullflow.flow.tree import Policy, run_id
+from bullflow.flow.tree import FAILS_PARENT, run_id
 
 TO_RETRY = frozenset({JobStatus.FAILED, JobStatus.CANCELLED})
 
@@ -51,7 +51,7 @@ def of_job(line: Sequence[JobState]) -> list[JobState]:
 
 
 def _fails_parent(job: JobState) -> bool:
-    return job.policy in (Policy.FAIL, Policy.WAIT)
+    return job.policy in FAILS_PARENT
 
 
 def reopen(

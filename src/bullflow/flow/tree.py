@@ -24,6 +24,12 @@ class Policy(StrEnum):
     """BullMQ's bare behaviour: the parent waits, which here ends the flow."""
 
 
+FAILS_PARENT = frozenset({Policy.FAIL, Policy.WAIT})
+"""After such a child's failure its parent can only fail."""
+TELLS_PARENT = frozenset({Policy.IGNORE, Policy.CONTINUE})
+"""The parent runs all the same, and is told why the child failed."""
+
+
 def policy_of(opts: Mapping[str, Any]) -> Policy:
     """The policy that a child's options name; at most one of them is true."""
     return next((policy for policy, name in _BY_POLICY.items() if opts.get(name)), Policy.WAIT)

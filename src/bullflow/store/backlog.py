@@ -10,13 +10,11 @@ from sqlalchemy.orm import aliased
 
 from bullflow.flow.facts import Json
 from bullflow.flow.plan import StoredJob
-from bullflow.flow.states import OPEN, JobStatus
+from bullflow.flow.states import JobStatus
 from bullflow.store.sql import one_of
-from bullflow.store.states import mapping
+from bullflow.store.states import OPEN_STATUSES, mapping
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob
 from bullflow.store.transaction import Transaction
-
-_OPEN = [status.value for status in OPEN]
 
 
 async def to_dispatch(connection: Transaction, skip: Sequence[str], limit: int) -> dict[str, int]:
@@ -45,7 +43,7 @@ async def jobs_to_dispatch(connection: Transaction, flow_ids: Sequence[str]) -> 
         .where(
             one_of(connection, FlowJob.flow_id, flow_ids),
             Flow.dispatch_due,
-            or_(FlowJob.status.in_(_OPEN), parent.status.in_(_OPEN)),
+            or_(FlowJob.status.in_(OPEN_STATUSES), parent.status.in_(OPEN_STATUSES)),
         )
         .order_by(FlowJob.flow_id, FlowJob.position)
     )

@@ -22,7 +22,7 @@ from bullflow.store.sql import listed, one_of, one_of_listed
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob
 from bullflow.store.transaction import Transaction
 
-_OPEN = [status.value for status in OPEN]
+OPEN_STATUSES = [status.value for status in OPEN]
 
 
 async def load_for_fold(
@@ -62,12 +62,12 @@ async def flow(connection: Transaction, user_id: str | None, flow_id: str, *, lo
 
 async def open_jobs(connection: Transaction, flow_id: str) -> list[JobState]:
     """A flow's jobs that have not ended, in tree order."""
-    return await _jobs_in(connection, flow_id, _OPEN)
+    return await _jobs_in(connection, flow_id, OPEN_STATUSES)
 
 
 async def unfinished_jobs(connection: Transaction, flow_id: str) -> list[JobState]:
     """A flow's jobs that have not completed, in tree order."""
-    return await _jobs_in(connection, flow_id, [*_OPEN, JobStatus.FAILED.value, JobStatus.CANCELLED.value])
+    return await _jobs_in(connection, flow_id, [*OPEN_STATUSES, JobStatus.FAILED.value, JobStatus.CANCELLED.value])
 
 
 async def _jobs_in(connection: Transaction, flow_id: str, statuses: Sequence[str]) -> list[JobState]:

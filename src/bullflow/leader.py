@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock
 from bullflow.errors import Away, LeadershipLost
-from bullflow.loop import Complaints
+from bullflow.loop import Complaints, outlive
 from bullflow.store import leases
 from bullflow.store.database import Database
 from bullflow.store.leases import Held
@@ -53,6 +53,7 @@ class Leader:
             async with self._database.write() as transaction:
                 held = await leases.acquire(transaction, leases.RECORDER, self._holder, self._clock(), self._term)
         except Exception as error:
+            outlive(error)
             self._complaints.about(error)
             return None
         self._complaints.over()
@@ -73,6 +74,7 @@ class Leader:
                 raise
             except Exception as error:
                 # Without the store nobody can record, and nobody can take over: keep on.
+                outlive(error)
                 self._complaints.about(error)
             else:
                 self._complaints.over()

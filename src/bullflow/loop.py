@@ -88,6 +88,7 @@ async def run(
         except give_up_on:
             raise
         except Exception as error:
+            outlive(error)
             complaints.about(error)
             await pauses.rest()
             continue
@@ -95,6 +96,13 @@ async def run(
         pauses.reset()
         if not done:
             await wake.heard(interval)
+
+
+def outlive(error: Exception) -> None:
+    """Go on after an error, unless this task was told to end: what fails on its way out must not make it stay."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 async def side_by_side(*parts: Coroutine[Any, Any, None]) -> None:

@@ -46,6 +46,21 @@ async def test_after_a_write_that_failed_the_next_one_is_clean(database: Databas
     assert await _queues(database) == ["audio"]
 
 
+async def test_a_way_back_that_fails_hides_not_why_it_was_taken(database: Database) -> None:
+    async def go_back_twice() -> None:
+        async with database.write() as transaction:
+            await streams.know(transaction, ["video"])
+            await transaction.exec_driver_sql("ROLLBACK")  # as SQLite does by itself when the disk is full
+            raise OnPurposeError
+
+    with pytest.raises(OnPurposeError):
+        await go_back_twice()
+
+    async with database.write() as transaction:
+        await streams.know(transaction, ["audio"])
+    assert await _queues(database) == ["audio"]
+
+
 async def test_a_write_that_is_cancelled_in_a_statement_leaves_nothing_and_no_lock(database: Database) -> None:
     begun = asyncio.Event()
 

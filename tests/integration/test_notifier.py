@@ -93,6 +93,7 @@ async def test_what_no_bell_announced_is_found_by_the_next_look(tail: Tail) -> N
 
     await eventually(found)
     task.cancel()
+    await asyncio.wait({task})
 
 
 async def test_a_bell_that_may_have_missed_some_makes_it_look_at_all_at_once(tail: Tail) -> None:

@@ -242,6 +242,25 @@ async def test_it_can_be_cancelled_within_a_round(log: CapturingLogger) -> None:
     assert log.calls == []
 
 
+async def test_an_error_on_its_way_out_does_not_make_it_stay(log: CapturingLogger) -> None:
+    entered = asyncio.Event()
+
+    async def run_once() -> int:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("the store is closed")
+
+    async with running(run_once, log) as task:
+        await asyncio.wait_for(entered.wait(), PATIENCE)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, PATIENCE)
+
+    assert log.calls == []
+
+
 async def test_a_bell_that_nobody_rings_is_given_up_after_its_time() -> None:
     await asyncio.wait_for(Wake().heard(AT_ONCE), PATIENCE)
 

@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.engine.connection import asked, away
 from bullflow.errors import EngineAway, EngineRefused
-from bullflow.loop import Pauses
+from bullflow.loop import Pauses, outlive
 
 MOST_WAITING = 1_000
 PING_AFTER = timedelta(seconds=10)
@@ -74,6 +74,7 @@ class Bell:
             try:
                 await self._listen_until_gone(pauses)
             except (EngineAway, EngineRefused) as error:
+                outlive(error)
                 self._log.debug("bell.engine_away", error=str(error))
             await pauses.rest()
 

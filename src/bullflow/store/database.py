@@ -139,8 +139,10 @@ class Database:
             transaction = Transaction(self._reader, self._threads, begin)
             try:
                 yield transaction
-            finally:
-                await transaction.end(commit=False)
+            except BaseException:
+                await transaction.abandon()
+                raise
+            await transaction.end(commit=False)
 
     @asynccontextmanager
     async def write(self, *, replayable: bool = False) -> AsyncIterator[Transaction]:
@@ -158,7 +160,7 @@ class Database:
             try:
                 yield transaction
             except BaseException:
-                await transaction.end(commit=False)
+                await transaction.abandon()
                 raise
             await transaction.end(commit=True)
 

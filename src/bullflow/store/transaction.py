@@ -47,6 +47,11 @@ class Transaction:
         if self._open is not None:
             await self._in_thread(lambda: self._end(commit=commit))
 
+    async def abandon(self) -> None:
+        """Keep nothing. Why it ended is told, not that the way back failed too (SQLite goes it alone when full)."""
+        with suppress(Exception):
+            await self.end(commit=False)
+
     def _connection(self) -> Connection:
         if self._open is None:
             connection = self._engine.connect()

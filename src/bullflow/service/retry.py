@@ -61,9 +61,10 @@ class Retry:
         """The plan, carried out in the store; None when the last run has to be taken out of the engine first."""
         async with self._database.write() as transaction:
             flow = await states.flow(transaction, user_id, flow_id)
-            plan = await self._plan(transaction, flow, job_id)
+            _check_ended(flow)
             if flow.withdraw_due:
                 return None
+            plan = await self._plan(transaction, flow, job_id)
             await decisions.rerun(transaction, plan.changes)
             await reruns.begin(transaction, flow_id, self._clock())
             if job_id is not None and data is not None:
@@ -71,8 +72,7 @@ class Retry:
         return plan
 
     async def _plan(self, transaction: Transaction, flow: FlowState, job_id: str | None) -> Plan:
-        if flow.status not in FLOW_ENDED:
-            raise Conflict(f"The flow is {flow.status}; it can be retried when it has ended. Cancel it, or wait.")
+        _check_ended(flow)
         unfinished = await states.unfinished_jobs(transaction, flow.id)
         if job_id is None:
             again = retry.of_flow(unfinished)
@@ -85,3 +85,8 @@ class Retry:
         changes = retry.reopen(flow, again, others, delays, self._clock())
         reused = await reruns.completed_below(transaction, [job.id for job in again])
         return Plan(flow_id=flow.id, again=again, reused=reused, changes=changes)
+
+
+def _check_ended(flow: FlowState) -> None:
+    if flow.status not in FLOW_ENDED:
+        raise Conflict(f"The flow is {flow.status}; it can be retried when it has ended. Cancel it, or wait.")

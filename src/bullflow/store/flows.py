@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import insert
 
 from bullflow.flow.states import FlowStatus, JobStatus
 from bullflow.flow.tree import FlowRequest, NewJob
+from bullflow.store.sql import insert_many
 from bullflow.store.states import count_columns
 from bullflow.store.tables import Flow, FlowJob, FlowTag
 from bullflow.store.transaction import Transaction
@@ -35,17 +35,16 @@ class NewFlow:
 
 async def add(connection: Transaction, flows: Sequence[NewFlow]) -> None:
     """Store accepted flows with all of their jobs."""
-    await connection.execute(insert(Flow), [_flow_row(flow) for flow in flows])
+    await insert_many(connection, Flow, [_flow_row(flow) for flow in flows])
     tags = [{"tag": tag, "flow_id": flow.id} for flow in flows for tag in flow.request.tags]
-    if tags:
-        await connection.execute(insert(FlowTag), tags)
+    await insert_many(connection, FlowTag, tags)
     jobs = [_job_row(flow.id, flow.created_at, job) for flow in flows for job in flow.jobs]
-    await connection.execute(insert(FlowJob), jobs)
+    await insert_many(connection, FlowJob, jobs)
 
 
 async def add_jobs(connection: Transaction, flow_id: str, jobs: Sequence[NewJob], created_at: int) -> None:
     """Store jobs that were added to a flow while it ran."""
-    await connection.execute(insert(FlowJob), [_job_row(flow_id, created_at, job) for job in jobs])
+    await insert_many(connection, FlowJob, [_job_row(flow_id, created_at, job) for job in jobs])
 
 
 def _flow_row(flow: NewFlow) -> dict[str, Any]:

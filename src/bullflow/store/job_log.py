@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, select
 
 from bullflow.flow.facts import LogLine
 from bullflow.flow.record import JobState
-from bullflow.store.sql import one_of
+from bullflow.store.sql import insert_many, one_of
 from bullflow.store.tables import FlowJob, JobLogLine
 from bullflow.store.transaction import Transaction
 
@@ -44,10 +44,8 @@ async def append(
         kept.append(KeptLine(flow_id=job.flow_id, id=job.id, n=newest[job.id], run=job.run, at=line.at, line=text))
     oldest = await _oldest_to_keep(connection, newest, ids, most)
     kept = [line for line in kept if line.n >= oldest[line.id]]
-    await connection.execute(
-        insert(JobLogLine),
-        [{"id": line.id, "n": line.n, "run": line.run, "at": line.at, "line": line.line} for line in kept],
-    )
+    rows = [{"id": line.id, "n": line.n, "run": line.run, "at": line.at, "line": line.line} for line in kept]
+    await insert_many(connection, JobLogLine, rows)
     await connection.execute(
         delete(JobLogLine).where(JobLogLine.id == bindparam("job"), JobLogLine.n < bindparam("oldest")),
         [{"job": job_id, "oldest": oldest[job_id]} for job_id in ids],

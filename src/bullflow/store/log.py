@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, insert, select, text
+from sqlalchemy import and_, select
 
 from bullflow.clock import iso
 from bullflow.flow.facts import Json
 from bullflow.flow.record import Entry
-from bullflow.store.sql import each_number, one_of
+from bullflow.store.sql import each_number, insert_many, one_of
 from bullflow.store.tables import Flow, LogEntry
 from bullflow.store.transaction import Transaction
 
@@ -54,18 +54,7 @@ async def append(connection: Transaction, entries: Iterable[Entry]) -> None:
         }
         for entry in entries
     ]
-    if rows and connection.dialect.name == "sqlite":
-        await connection.execute(insert(LogEntry), rows)
-    elif rows:
-        await connection.execute(_INSERT_MANY, {name: [row[name] for row in rows] for name in rows[0]})
-
-
-# On Postgres one statement with an array for each column is several times faster than a statement for each row.
-_INSERT_MANY = text(
-    "INSERT INTO flow_log (flow_id, seq, at, event, id, job_id, data) SELECT * FROM unnest("
-    "CAST(:flow_id AS varchar[]), CAST(:seq AS integer[]), CAST(:at AS bigint[]), CAST(:event AS varchar[]), "
-    "CAST(:id AS varchar[]), CAST(:job_id AS varchar[]), CAST(:data AS text[]))"
-)
+    await insert_many(connection, LogEntry, rows)
 
 
 async def after(connection: Transaction, flow_id: str, seq: int, limit: int) -> list[LogItem]:

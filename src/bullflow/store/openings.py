@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bullflow.flow.explain import Example, Group, OpenChildren
-from bullflow.flow.states import OPEN, JobStatus
+from bullflow.flow.states import JobStatus
 from bullflow.store.sql import one_of
+from bullflow.store.states import OPEN_STATUSES
 from bullflow.store.tables import FlowJob
 from bullflow.store.transaction import Transaction
 
-_OPEN = [status.value for status in OPEN]
 _EXAMPLE = (
     FlowJob.id,
     FlowJob.job_id,
@@ -31,7 +31,7 @@ async def groups(connection: Transaction, flow_id: str, examples: int) -> list[G
     count = func.count().over(partition_by=kind).label("count")
     ranked = (
         select(*_EXAMPLE, FlowJob.position, place, count)
-        .where(FlowJob.flow_id == flow_id, FlowJob.status.in_(_OPEN))
+        .where(FlowJob.flow_id == flow_id, FlowJob.status.in_(OPEN_STATUSES))
         .subquery()
     )
     rows = await connection.execute(select(ranked).where(ranked.c.place <= examples).order_by(ranked.c.position))
@@ -55,7 +55,7 @@ async def open_children(connection: Transaction, parents: Sequence[str], example
     count = func.count().over(partition_by=FlowJob.parent_id).label("count")
     ranked = (
         select(*_EXAMPLE, FlowJob.parent_id, FlowJob.position, place, count)
-        .where(one_of(connection, FlowJob.parent_id, parents), FlowJob.status.in_(_OPEN))
+        .where(one_of(connection, FlowJob.parent_id, parents), FlowJob.status.in_(OPEN_STATUSES))
         .subquery()
     )
     rows = await connection.execute(select(ranked).where(ranked.c.place <= examples).order_by(ranked.c.position))

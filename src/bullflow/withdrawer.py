@@ -15,8 +15,9 @@ from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
-from bullflow.engine.remover import Remover, Withdrawn
+from bullflow.engine.remover import Remover
 from bullflow.errors import EngineAway, EngineRefused
+from bullflow.flow.ending import Withdrawn
 from bullflow.loop import Complaints, Wake
 from bullflow.store import backlog
 from bullflow.store.database import Database
@@ -96,8 +97,4 @@ class Withdrawer:
 
     async def _jobs(self, flow_id: str) -> list[Withdrawn]:
         async with self._database.read() as snapshot:
-            jobs = await backlog.jobs_to_withdraw(snapshot, flow_id)
-        return [
-            Withdrawn(job_id=job.job_id, queue_name=job.queue_name, is_root=job.is_root, is_parent=job.is_parent)
-            for job in jobs
-        ]
+            return await backlog.jobs_to_withdraw(snapshot, flow_id)

@@ -88,10 +88,10 @@ async def test_the_jobs_to_withdraw_are_those_that_failed_or_were_cancelled_in_t
     async with database.read() as snapshot:
         found = await backlog.jobs_to_withdraw(snapshot, flow.id)
 
-    assert [(job.id, job.job_id, job.queue_name, job.is_root, job.is_parent) for job in found] == [
-        (root.id, root.job_id, "flowQueue", True, True),
-        (left.id, left.job_id, "flowQueue", False, True),
-        (left_1.id, left_1.job_id, "far", False, False),
+    assert [(job.job_id, job.queue_name, job.is_root, job.is_parent) for job in found] == [
+        (root.job_id, "flowQueue", True, True),
+        (left.job_id, "flowQueue", False, True),
+        (left_1.job_id, "far", False, False),
     ]
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.queue import Queue
-from bullflow.engine.remover import Remover, Withdrawn
+from bullflow.engine.remover import Remover
 from bullflow.errors import JobFailure
 from bullflow.flow import retry
+from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import FactKind, Json
 from bullflow.flow.plan import StoredJob, unfinished
 from bullflow.flow.record import JobState

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from bullflow import telemetry
-from bullflow.engine.remover import Remover, Withdrawn
+from bullflow.engine.remover import Remover
 from bullflow.errors import EngineAway
 from bullflow.flow import ending
+from bullflow.flow.ending import Withdrawn
 from bullflow.flow.plan import unfinished
 from bullflow.store import backlog, states
 from bullflow.store.database import Database

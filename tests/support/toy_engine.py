@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from bullflow.engine.remover import Withdrawn
+from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import Fact, FactId, FactKind, Json
 from bullflow.flow.plan import Branch
 from bullflow.flow.states import ENDED, JobStatus, first_status, queued_status

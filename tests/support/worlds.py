@@ -11,9 +11,9 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from bullflow.engine.remover import Withdrawn
 from bullflow.errors import Conflict
 from bullflow.flow import retry
+from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import Json
 from bullflow.flow.plan import StoredJob, unfinished
 from bullflow.flow.record import JobState

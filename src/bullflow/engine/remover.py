@@ -12,7 +12,6 @@ All of it can be done again.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
 
@@ -21,6 +20,9 @@ from redis.asyncio import Redis
 from bullflow.engine.bell import sealed
 from bullflow.engine.connection import away
 from bullflow.engine.keys import HAS_GROWN, aborts_channel, queue_key, withdrawn_key
+from bullflow.flow.ending import Withdrawn
+
+__all__ = ["Remover", "Withdrawn"]
 
 MARKED_FOR = timedelta(hours=1)
 KEYS_A_SCRIPT = 1_000
@@ -28,16 +30,6 @@ JOBS_A_ROUND = 1_000
 LONGEST_SEARCH = 100_000
 """How long a list may be in which a job is looked for."""
 REASON = "cancelled"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdrawn:
-    """A job to take back."""
-
-    job_id: str
-    queue_name: str
-    is_root: bool
-    is_parent: bool
 
 
 class Remover:

@@ -5,7 +5,7 @@ still be in the engine, so the flow is marked to be withdrawn from there.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bullflow.flow.facts import BEFORE_ALL
@@ -16,6 +16,16 @@ from bullflow.flow.tree import FAILS_PARENT, Policy
 CANCELLED = "the flow was cancelled"
 FAILED_FAST = "the flow has failed, and it was to fail fast"
 NOT_DISPATCHED = "the flow has failed before it was dispatched again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """A job that has ended here and may still be in the engine, from where it is to be taken back."""
+
+    job_id: str
+    queue_name: str
+    is_root: bool
+    is_parent: bool
 
 
 def cancel(flow: FlowState, open_jobs: Iterable[JobState], now: int) -> Changes:

@@ -1,13 +1,13 @@
 """What is still to be done in the engine, and what is to be done at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, literal, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 
+from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import Json
 from bullflow.flow.plan import StoredJob
 from bullflow.flow.states import JobStatus
@@ -85,17 +85,6 @@ def _stored_job(row: Any) -> StoredJob:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedJob:
-    """A job that has ended in the store and may still be in the engine."""
-
-    id: str
-    job_id: str
-    queue_name: str
-    is_root: bool
-    is_parent: bool
-
-
 async def to_withdraw(connection: Transaction, limit: int) -> list[str]:
     """Flows with jobs that were ended by a decision, and of which the engine has not been told for certain."""
     rows = await connection.execute(select(Flow.id).where(_WITHDRAW).order_by(Flow.id).limit(limit))
@@ -106,23 +95,17 @@ async def to_withdraw(connection: Transaction, limit: int) -> list[str]:
 _WITHDRAW: ColumnElement[bool] = literal_column("flows.withdraw_due")
 
 
-async def jobs_to_withdraw(connection: Transaction, flow_id: str) -> list[EndedJob]:
+async def jobs_to_withdraw(connection: Transaction, flow_id: str) -> list[Withdrawn]:
     """The jobs of a flow that were cancelled or have failed, in tree order."""
     child = aliased(FlowJob)
     is_parent = select(child.id).where(child.parent_id == FlowJob.id).exists()
     rows = await connection.execute(
-        select(FlowJob.id, FlowJob.job_id, FlowJob.queue_name, FlowJob.depth, is_parent.label("is_parent"))
+        select(FlowJob.job_id, FlowJob.queue_name, FlowJob.depth, is_parent.label("is_parent"))
         .where(FlowJob.flow_id == flow_id, FlowJob.status.in_(_WITHDRAWN))
         .order_by(FlowJob.position)
     )
     return [
-        EndedJob(
-            id=row.id,
-            job_id=row.job_id,
-            queue_name=row.queue_name,
-            is_root=row.depth == 0,
-            is_parent=bool(row.is_parent),
-        )
+        Withdrawn(job_id=row.job_id, queue_name=row.queue_name, is_root=row.depth == 0, is_parent=bool(row.is_parent))
         for row in rows
     ]
 

@@ -3,8 +3,10 @@
 import re
 from base64 import b64encode
 
-OURS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[1-9][0-9]{0,8}")
-"""A BullMQ job id that bullflow made: a UUID and the number of the run."""
+from bullflow.flow.tree import ID
+
+OURS = re.compile(rf"{ID.pattern}-[1-9][0-9]{{0,8}}")
+"""A BullMQ job id that bullflow made: the job's id and the number of the run."""
 
 TELLS_LINES = "bullflowTellsLines"
 """A field of a job's hash: its worker tells each log line in the event stream."""
@@ -72,6 +74,11 @@ def work_channel(prefix: str) -> str:
 def aborts_channel(prefix: str) -> str:
     """Where workers are told which running jobs to abort."""
     return f"bullflow:{prefix}:aborts"
+
+
+def mark_key(prefix: str) -> str:
+    """A number that only grows, as long as the engine forgets nothing."""
+    return f"bullflow:{prefix}:mark"
 
 
 def withdrawn_key(prefix: str, root_job_id: str) -> str:

@@ -1,5 +1,6 @@
 """A flow as it was asked for, and as it is laid out before it is stored."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,6 +8,9 @@ from typing import Any
 
 from bullflow.flow.facts import Json
 from bullflow.flow.states import JobStatus, first_status
+
+ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The id of a flow or of a job: a UUID as bullflow writes it."""
 
 
 class Policy(StrEnum):

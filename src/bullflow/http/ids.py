@@ -1,21 +1,19 @@
 """Ids and names as clients write them. What cannot be one of ours names nothing, and the store is not asked."""
 
-import re
 from typing import Annotated
 
 from fastapi import Path
 from pydantic import AfterValidator
 
 from bullflow.errors import NotFound
+from bullflow.flow.tree import ID
 from bullflow.wire import is_queue_name
 
 SHOWN = 64
 
-_OURS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
 
 def is_possible(text: str) -> bool:
-    return _OURS.fullmatch(text) is not None
+    return ID.fullmatch(text) is not None
 
 
 def flow_id(text: str) -> str:

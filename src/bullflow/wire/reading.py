@@ -1,6 +1,5 @@
 """Reading what came in: parsed once, checked in one pass, every fault with its JSON pointer."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +12,11 @@ from bullflow.errors import Fault, Invalid, Malformed
 from bullflow.flow.facts import Json
 from bullflow.flow.growth import GrownJob, Growth
 from bullflow.flow.queues import QueueLimits, RateLimit
-from bullflow.flow.tree import POLICIES, FlowRequest, Node, with_policy
+from bullflow.flow.tree import ID, POLICIES, FlowRequest, Node, with_policy
 from bullflow.wire.asked import QueueLimitsIn, QueueName, ShallowFlow, ShallowJob
 
 MAX_FAULTS = 100
 GROWTH_VERSION = 1
-
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _QUEUE_NAME: TypeAdapter[str] = TypeAdapter(QueueName)
 
@@ -107,7 +104,7 @@ def read_growth(text: str, at: int, limits: Limits) -> Growth:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    return isinstance(value, str) and ID.fullmatch(value) is not None
 
 
 def _without_run(job_id: Any) -> Any:

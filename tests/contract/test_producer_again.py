@@ -1,6 +1,6 @@
 """A flow's second run: what ended is laid as BullMQ would have left it, what runs on is hung below the new parent."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -151,6 +151,21 @@ async def a_worker(bull: Bull) -> AsyncIterator[list[tuple[str, Mapping[str, Any
         worker.task(name)(run)
     async with working(bull, worker):
         yield ran
+
+
+class Overtaken(Producer):
+    """Something happens each time between its look and its adding."""
+
+    def __init__(self, bull: Bull, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(bull.client, bull.prefix, keep=timedelta(hours=1), stream_length=1_000)
+        self._meanwhile = meanwhile
+        self.looks = 0
+
+    async def _look(self, branches: Sequence[Branch]) -> Any:
+        found = await super()._look(branches)
+        self.looks += 1
+        await self._meanwhile()
+        return found
 
 
 # --- what has ended ----------------------------------------------------------------------------------
@@ -451,6 +466,43 @@ async def test_a_third_run_hangs_it_once_more(bull: Bull) -> None:
     assert dict(ran)["root"] == {"slow": [1], "bad": ["bad"]}
 
 
+async def test_one_that_tells_of_its_progress_all_the_while_does_not_hold_the_flow_back(bull: Bull) -> None:
+    store = Store().child("slow").child("bad")
+    async with a_flow(bull, store) as flow:
+        await root_failed_beside(flow, "slow")
+
+        async def chat() -> None:
+            await flow.queue.progress(store.id("slow"), "50")
+            await flow.queue.log(store.id("slow"), "half of it", 100)
+
+        producer = Overtaken(bull, chat)
+        added = await producer.add([store.branch()])
+
+        assert [branch.job.job_id for branch in added] == [store.id("root")]
+        assert producer.looks == 1
+        assert await flow.dependencies() == {store.id("slow"), store.id("bad")}
+        hung = await bull.job(store.id("slow"))
+        assert (hung["parentKey"], hung["progress"]) == (flow.key("root"), "50")
+
+
+async def test_a_flow_whose_jobs_never_rest_is_left_out_and_does_not_hold_back_others(bull: Bull) -> None:
+    store, other = Store().child("slow").child("bad"), Store()
+    async with a_flow(bull, store) as flow:
+        await root_failed_beside(flow, "slow")
+
+        async def next_attempt() -> None:
+            await flow.queue.retry_now(flow.held.pop("slow"), "broken", [])
+            await flow.take()
+
+        added = await Overtaken(bull, next_attempt).add([store.branch(), other.branch()])
+
+        assert [branch.job.job_id for branch in added] == [other.id("root")]
+        assert await bull.state(other.id("root")) == "waiting"
+        assert await bull.job(store.id("root")) == {}
+        assert await flow.dispatch()
+        assert await flow.dependencies() == {store.id("slow"), store.id("bad")}
+
+
 # --- what has just ended -----------------------------------------------------------------------------
 
 
@@ -489,19 +541,15 @@ async def test_one_that_ends_while_the_flow_is_being_added_holds_it_back(bull: B
     store = Store().child("slow").child("bad")
     async with a_flow(bull, store) as flow:
         await root_failed_beside(flow, "slow")
-        looks: list[Any] = []
 
-        class Overtaken(Producer):
-            async def _look(self, branches: Any) -> Any:
-                looks.append(await super()._look(branches))
-                if len(looks) == 1:
-                    await flow.complete("slow", 1)
-                return looks[-1]
+        async def end() -> None:
+            if "slow" in flow.held:
+                await flow.complete("slow", 1)
 
-        producer = Overtaken(bull.client, bull.prefix, keep=timedelta(hours=1), stream_length=1_000)
+        producer = Overtaken(bull, end)
         assert await producer.add([store.branch()]) == []
 
-    assert len(looks) == 2
+    assert producer.looks == 2
     assert await bull.job(store.id("root")) == {}
 
 

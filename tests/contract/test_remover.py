@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bullflow import Job, Worker
+from bullflow import Job, UnrecoverableError, Worker
 from bullflow.engine import remover as remover_module
 from bullflow.engine.connection import connect
 from bullflow.engine.delivery import Delivery
@@ -20,6 +20,7 @@ from bullflow.engine.remover import Remover, Withdrawn
 from bullflow.errors import EngineAway
 from bullflow.flow.plan import Branch
 from support.eventually import eventually
+from support.growing import PARENTS, a_parent, grown, page
 from support.queues import JOBS, Bull, bullmqs_own_worker, hands_on, tree, working
 
 ORIGIN = "the service"
@@ -259,6 +260,27 @@ async def test_children_of_a_running_job_which_it_may_have_added_are_doomed_with
         ends = [await bull.ended(one.job.job_id) for one in (grown.children[0], grown)]
     assert [end["failedReason"] for end in ends] == ["cancelled", "cancelled"]
     assert ran == []
+
+
+async def test_children_that_a_job_has_added_before_it_failed_are_doomed_with_it(bull: Bull, witness: Witness) -> None:
+    """Nobody has them in a record yet when the job is cancelled late, its failure not being known either."""
+
+    async def add(job: Job) -> None:
+        await job.add_children([page(name="child", children=[page(name="child", ignoreDependencyOnFailure=True)])])
+        raise UnrecoverableError("broken")
+
+    root = tree("root", queue=PARENTS)
+    await bull.add(root)
+    async with working(bull, a_parent(add)):
+        assert (await bull.ended(root.job.job_id, PARENTS))["event"] == "failed"
+    ((above, below),) = [told["jobs"] for told in await grown(bull)]
+
+    assert await remover(bull).doom(alone(root)) == []
+
+    async with witness(bull) as ran:
+        ends = [await bull.ended(f"{child['id']}-1") for child in (below, above)]
+    assert ran == []
+    assert [end["failedReason"] for end in ends] == ["cancelled", "cancelled"]
 
 
 async def test_what_lies_in_too_long_a_queue_stays_there_and_fails(

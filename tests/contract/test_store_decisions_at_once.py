@@ -15,6 +15,7 @@ from bullflow import telemetry
 from bullflow.errors import Conflict, NotFound
 from bullflow.flow.facts import Fact, FactKind, Json
 from bullflow.flow.fold import fold
+from bullflow.flow.record import Changes
 from bullflow.flow.tree import FlowRequest
 from bullflow.janitor import Janitor
 from bullflow.recorder.failures import after_failures
@@ -326,6 +327,29 @@ async def test_a_flow_that_fails_just_before_its_deadline_lets_go_on_what_goes_o
         ("bad", 1, "failed"),
         ("sibling", 1, "waiting"),
     ]
+
+
+async def test_a_flow_that_is_retried_after_it_was_found_late_has_its_whole_time_again(
+    first: Process, second: Process
+) -> None:
+    """The janitor comes after its first deadline, and before the one that it has been given by the retry."""
+    flow = await Submitter(first.database).one(FlowRequest(root=node("root", node("bad")), deadline=59_950))
+    decided: list[Changes] = []
+
+    class Overtaken(Janitor):
+        async def _expire(self, flow_id: str) -> None:
+            await second.record(ends(flow, 1, FactKind.FAILED, 1), ends(flow, 0, FactKind.FAILED, 2))
+            await second.retry(flow)
+            await super()._expire(flow_id)
+
+    janitor = Overtaken(
+        first.database, clock=HandClock(START + 60_000), decided=decided.append, log=telemetry.logger("janitor")
+    )
+    assert await janitor.run_once() == 1
+
+    assert await assert_sound(first.database, flow) == ["flow.created", "flow.failed", "flow.retried"]
+    assert await statuses(first.database, flow) == [("root", 2, "waiting-children"), ("bad", 2, "waiting")]
+    assert decided == []
 
 
 @in_order

@@ -19,11 +19,10 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import milliseconds
 from bullflow.engine.delivery import Delivery
+from bullflow.engine.keys import CANCELLED
 from bullflow.engine.queue import Queue
 from bullflow.errors import EngineAway, EngineRefused
 from bullflow.loop import Complaints, Pauses, Wake, side_by_side
-
-CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,9 @@ TELLS_LINES = "bullflowTellsLines"
 HAS_GROWN = "bullflowHasGrown"
 """A field of a job's hash: it has added children while it ran."""
 
+CANCELLED = "cancelled"
+"""What BullMQ's field `defa` says of a job that was taken back, and so why it fails."""
+
 
 def queue_key(prefix: str, queue_name: str, part: str) -> str:
     """A key of a queue: `bull:flowQueue:events`; with a job's id as `part`, the job's own key."""

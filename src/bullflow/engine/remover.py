@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from bullflow.engine.bell import sealed
 from bullflow.engine.connection import away
-from bullflow.engine.keys import HAS_GROWN, aborts_channel, queue_key, withdrawn_key
+from bullflow.engine.keys import CANCELLED, HAS_GROWN, aborts_channel, queue_key, withdrawn_key
 from bullflow.flow.ending import Withdrawn
 
 __all__ = ["Remover", "Withdrawn"]
@@ -29,7 +29,6 @@ KEYS_A_SCRIPT = 1_000
 JOBS_A_ROUND = 1_000
 LONGEST_SEARCH = 100_000
 """How long a list may be in which a job is looked for."""
-REASON = "cancelled"
 
 
 class Remover:
@@ -50,7 +49,7 @@ class Remover:
             marks = len(pipe)
             for start in range(0, len(keys), KEYS_A_SCRIPT):
                 some = keys[start : start + KEYS_A_SCRIPT]
-                pipe.eval(_DOOM, len(some), *some, REASON, HAS_GROWN)
+                pipe.eval(_DOOM, len(some), *some, CANCELLED, HAS_GROWN)
             states = [state for answer in (await pipe.execute())[marks:] for state in answer]
         await self._tell([job.job_id for job, state in zip(jobs, states, strict=True) if state == _State.RUNS])
         return [job for job, state in zip(jobs, states, strict=True) if state == _State.WAITS]

@@ -4,19 +4,17 @@ As in test_store_plans, the statements are taken from the real calls; here some 
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from bullflow.store import backlog, job_log, openings, reruns, states
 from bullflow.store.database import Database
-from bullflow.store.transaction import Transaction
+from support.plans import Query, explained, first_index
 from support.servers import DatabaseServer
-
-Query = Callable[[Transaction], Awaitable[Any]]
 
 NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1999)",
@@ -73,9 +71,6 @@ QUERIES: dict[str, tuple[Query, str]] = {
 }
 IN_ORDER = ("open jobs", "unfinished jobs", "what is to withdraw", "jobs to withdraw", "who is late", "lines")
 """These come in the order of their index."""
-FIRST_INDEX = re.compile(
-    r"(?:USING (?:COVERING )?INDEX|Index Scan on|(?:Backward|Scan) using) (\w+)|USING (PRIMARY KEY)"
-)
 SQLITE_NAMES = {
     "sqlite_autoindex_flows_1": "flows_pkey",
     "sqlite_autoindex_flow_jobs_1": "flow_jobs_pkey",
@@ -88,18 +83,16 @@ SQLITE_NAMES = {
 async def test_a_query_finds_its_rows_by_an_index_and_reads_no_table_whole(full: Database, name: str) -> None:
     query, indexes = QUERIES[name]
 
-    plan = await _explained(full, query)
+    plan = await explained(full, query)
 
     assert not re.search(r"SCAN (flow|users|job_log)(?!.*flows_(to_withdraw|by_deadline))|Seq Scan", plan), plan
-    used = FIRST_INDEX.search(plan)
-    assert used, plan
-    assert SQLITE_NAMES.get(used[used.lastindex or 0], used[1]) in indexes.split("|"), plan
+    assert first_index(plan, SQLITE_NAMES) in indexes.split("|"), plan
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", IN_ORDER)
 async def test_what_has_an_order_comes_in_that_of_its_index(full: Database, name: str) -> None:
-    plan = await _explained(full, QUERIES[name][0])
+    plan = await explained(full, QUERIES[name][0])
 
     assert not re.search(r"B-TREE FOR ORDER BY|Sort", plan), plan
 
@@ -109,26 +102,3 @@ async def test_the_queries_that_were_explained_find_something(full: Database) ->
     async with full.write() as transaction:
         for name, (query, _) in QUERIES.items():
             assert await query(transaction) or name in ("withdrawn", "delays")
-
-
-async def _explained(database: Database, query: Query) -> str:
-    """The plans of the statements that a call sends, one paragraph each."""
-    sent: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        sent.append((statement, parameters))
-
-    explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN (COSTS OFF) "
-    async with database.write() as connection:
-        if database.dialect == "postgresql":
-            # So small a table fits into memory; that of a store that has grown does not.
-            await connection.execute(text("SET LOCAL enable_seqscan = off"))
-            await connection.execute(text("SET LOCAL enable_bitmapscan = off"))
-        event.listen(Engine, "before_cursor_execute", note)
-        try:
-            await query(connection)
-        finally:
-            event.remove(Engine, "before_cursor_execute", note)
-        sent = [(statement, parameters) for statement, parameters in sent if not statement.startswith("BEGIN")]
-        plans = [await connection.exec_driver_sql(explain + statement, parameters) for statement, parameters in sent]
-        return "\n\n".join("\n".join(str(row[-1]) for row in plan) for plan in plans)

@@ -4,20 +4,18 @@ The statements are taken from the real calls and explained by the database that 
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from bullflow.store import backlog, log, states, views
 from bullflow.store.database import Database
-from bullflow.store.transaction import Transaction
 from bullflow.store.views import FlowFilter
+from support.plans import Query, explained, first_index
 from support.servers import DatabaseServer
-
-Query = Callable[[Transaction], Awaitable[Any]]
 
 ROWS = 40_000
 NUMBERS = {
@@ -114,9 +112,6 @@ OTHERS: dict[str, tuple[Query, str]] = {
     ),
 }
 QUERIES = PAGES | OTHERS
-FIRST_INDEX = re.compile(
-    r"(?:USING (?:COVERING )?INDEX|Index Scan on|(?:Backward|Scan) using) (\w+)|USING (PRIMARY KEY)"
-)
 SQLITE_NAMES = {
     "sqlite_autoindex_flows_1": "flows_pkey",
     "sqlite_autoindex_flow_jobs_1": "flow_jobs_pkey",
@@ -131,12 +126,10 @@ SQLITE_NAMES = {
 async def test_a_query_finds_its_rows_by_an_index_and_reads_no_table_whole(full: Database, name: str) -> None:
     query, indexes = QUERIES[name]
 
-    plan = await _explained(full, query)
+    plan = await explained(full, query)
 
     assert not re.search(r"SCAN (flow|users)(?!.*flows_to_dispatch)|Seq Scan", plan), plan
-    used = FIRST_INDEX.search(plan)
-    assert used, plan
-    assert SQLITE_NAMES.get(used[used.lastindex or 0], used[1]) in indexes.split("|"), plan
+    assert first_index(plan, SQLITE_NAMES) in indexes.split("|"), plan
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -144,7 +137,7 @@ async def test_a_query_finds_its_rows_by_an_index_and_reads_no_table_whole(full:
 async def test_a_page_comes_in_the_order_of_its_index(full: Database, name: str) -> None:
     query, _ = PAGES[name]
 
-    plan = await _explained(full, query)
+    plan = await explained(full, query)
 
     page, _, _ = plan.partition("\n\n")
     assert not re.search(r"B-TREE FOR ORDER BY|Sort", page), plan
@@ -157,26 +150,3 @@ async def test_the_pages_that_were_explained_are_full(full: Database) -> None:
             assert len(await PAGES[name][0](snapshot)) == 50
         assert len(await backlog.to_dispatch(snapshot, [], 200)) == 100
         assert len(await log.after(snapshot, flow(100), 1, 50)) == 2
-
-
-async def _explained(database: Database, query: Query) -> str:
-    """The plans of the statements that a call sends, one paragraph each."""
-    sent: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        sent.append((statement, parameters))
-
-    explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN (COSTS OFF) "
-    async with database.write() as connection:
-        if database.dialect == "postgresql":
-            # So small a table fits into memory; that of a store that has grown does not.
-            await connection.execute(text("SET LOCAL enable_seqscan = off"))
-            await connection.execute(text("SET LOCAL enable_bitmapscan = off"))
-        event.listen(Engine, "before_cursor_execute", note)
-        try:
-            await query(connection)
-        finally:
-            event.remove(Engine, "before_cursor_execute", note)
-        sent = [(statement, parameters) for statement, parameters in sent if not statement.startswith("BEGIN")]
-        plans = [await connection.exec_driver_sql(explain + statement, parameters) for statement, parameters in sent]
-        return "\n\n".join("\n".join(str(row[-1]) for row in plan) for plan in plans)

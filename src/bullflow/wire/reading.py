@@ -129,10 +129,18 @@ def read_retry(body: Any, data_bytes: int) -> Json | None:
         raise Invalid(_first(faults))
     if "data" not in body:
         return None
-    text = orjson.dumps(body["data"]).decode()
-    if len(text.encode()) > data_bytes:
-        raise Invalid([Fault("/data", f"is {len(text.encode())} bytes; a job's data may have {data_bytes}")])
-    return Json(text)
+    return _data(body["data"], "/data", data_bytes)
+
+
+def _data(data: Any, pointer: str, most: int) -> Json:
+    """A job's data as it is kept; raises Invalid."""
+    try:
+        text = orjson.dumps(data)
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise Invalid([Fault(pointer, f"cannot be kept as JSON: {error}")]) from None
+    if len(text) > most:
+        raise Invalid([Fault(pointer, f"is {len(text)} bytes; a job's data may have {most}")])
+    return Json(text.decode())
 
 
 def _first(faults: list[Fault]) -> list[Fault]:
@@ -234,13 +242,11 @@ class _Reading:
     def _data(self, data: Any, place: _Place, size_limit: int | None = None) -> Json:
         most = self._limits.data_bytes if size_limit is None else min(size_limit, self._limits.data_bytes)
         try:
-            text = orjson.dumps(data)
-        except (TypeError, orjson.JSONEncodeError) as error:
-            self._fault(Fault(f"{place.pointer}/data", f"cannot be kept as JSON: {error}"))
+            return _data(data, f"{place.pointer}/data", most)
+        except Invalid as error:
+            for fault in error.faults:
+                self._fault(fault)
             return Json("null")
-        if len(text) > most:
-            self._fault(Fault(f"{place.pointer}/data", f"is {len(text)} bytes; a job's data may have {most}"))
-        return Json(text.decode())
 
     def _fault(self, fault: Fault) -> None:
         if len(self.faults) < MAX_FAULTS:

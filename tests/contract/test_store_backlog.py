@@ -148,7 +148,7 @@ async def test_what_was_read_of_an_earlier_run_does_not_stand_for_as_many_jobs_o
     await take_out(database, flow, late)
 
     now = await ended_ids(database, flow)
-    assert len(now) == len(late)
+    assert set(late) < set(now), "what is left of the run before is withdrawn too"
     assert await due(database) == [flow.id]
     await take_out(database, flow, now)
     assert await due(database) == []
@@ -218,6 +218,7 @@ async def test_what_is_to_be_dispatched_of_a_second_run_holds_what_ended_childre
     ]
     await record(database, facts)
     await cancel(database, flow)
+    await take_out(database, flow, await ended_ids(database, flow))
     async with database.write() as transaction:
         state = await states.flow(transaction, None, flow.id)
         line = await states.job_with_those_above(transaction, flow.id, bad.id)

@@ -17,9 +17,9 @@ import orjson
 from redis.asyncio import Redis
 
 from bullflow.clock import milliseconds
-from bullflow.engine.connection import asked, away
+from bullflow.engine.connection import asked, away, engine_error
 from bullflow.engine.keys import OURS, bell_stream, grown_stream, job_of, queue_key
-from bullflow.flow.facts import Fact, FactId, FactKind, Json, LogLine
+from bullflow.flow.facts import BEFORE_ALL, Fact, FactId, FactKind, Json, LogLine
 
 LAST_INSTANT = 253_402_300_799_999
 """The end of the year 9999 in milliseconds."""
@@ -29,6 +29,9 @@ LINE = "log"
 
 NO_NUL = "\ufffd"
 """Stands for NUL in texts that are kept as they are: Postgres has no such texts."""
+
+BUSY = 64
+"""So many new entries of one stream in one read are reason to ask whether there were more."""
 
 RawEntry = tuple[str, Mapping[str, str]]
 
@@ -58,10 +61,31 @@ class Batch:
     read: Mapping[str, FactId]
     new_queues: bool
     """The bell has rung: there may be queues that were not listened to."""
+    whole: bool
+    """Nothing that stood in the streams when they were read is missing."""
+    busy: bool
+    """It is so much that some may have been trimmed before it was read."""
 
     def growth_alone(self) -> "Batch":
         """Without all else, which is read again: what was added may run on queues that were not listened to."""
-        return Batch(facts=(), lines=(), growth=self.growth, read={GROWN: self.read[GROWN]}, new_queues=True)
+        return Batch(
+            facts=(),
+            lines=(),
+            growth=self.growth,
+            read={GROWN: self.read[GROWN]},
+            new_queues=True,
+            whole=False,
+            busy=self.busy,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Queues whose streams do not go on where they were left: older than that, or with entries trimmed behind it."""
+
+    gone_back: frozenset[str]
+    trimmed: Mapping[str, FactId]
+    """With the newest entry that is no longer there."""
 
 
 class EventStreams:
@@ -97,7 +121,34 @@ class EventStreams:
         if bell:
             self._bell_at = bell[-1][0]
         entries = {queues[key]: _entries(raw) for key, raw in found.items()}
-        return _batch(until_horizon(entries, count), new_queues=bool(bell))
+        most = max(map(len, entries.values()), default=0)
+        return _batch(until_horizon(entries, count), new_queues=bool(bell), whole=most < count, busy=most >= BUSY)
+
+    async def ring(self) -> None:
+        """Have a read that waits return at once; raises EngineAway."""
+        async with away():
+            await self._client.xadd(self._bell, {"audit": "1"}, maxlen=100)
+
+    async def faults(self, positions: Mapping[str, FactId]) -> Faults:
+        """What is wrong with these queues' streams, which have been read up to these positions; raises EngineAway."""
+        queues = list(positions)
+        async with away(), self._client.pipeline(transaction=False) as pipe:
+            for queue in queues:
+                pipe.xinfo_stream(self._key(queue))
+            answers = await pipe.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception) and "no such key" not in str(answer):
+                raise engine_error(answer)
+        known = {
+            queue: None if isinstance(answer, Exception) else answer
+            for queue, answer in zip(queues, answers, strict=True)
+        }
+        return Faults(
+            gone_back=frozenset(queue for queue, info in known.items() if _newest(info) < positions[queue]),
+            trimmed={
+                queue: last for queue, info in known.items() if (last := _trimmed(info)) > positions[queue] > BEFORE_ALL
+            },
+        )
 
     async def forget_growth(self, recorded: FactId) -> None:
         """What was recorded need not lie in the engine, where it takes as much room as the jobs themselves."""
@@ -106,6 +157,19 @@ class EventStreams:
 
     def _key(self, queue: str) -> str:
         return grown_stream(self._prefix) if queue == GROWN else queue_key(self._prefix, queue, "events")
+
+
+def _newest(info: Mapping[str, Any] | None) -> FactId:
+    return BEFORE_ALL if info is None else FactId.parse(info["last-generated-id"])
+
+
+def _trimmed(info: Mapping[str, Any] | None) -> FactId:
+    """The newest entry that is no longer there, which Redis tells since version 7; before that, the oldest there is."""
+    if info is None:
+        return BEFORE_ALL
+    if "max-deleted-entry-id" in info:
+        return FactId.parse(info["max-deleted-entry-id"])
+    return BEFORE_ALL if info["first-entry"] is None else FactId.parse(info["first-entry"][0])
 
 
 def until_horizon(
@@ -124,7 +188,9 @@ def until_horizon(
     return {queue: [entry for entry in raw if entry[0].ms <= horizon] for queue, raw in known.items()}
 
 
-def _batch(entries: Mapping[str, Sequence[tuple[FactId, Mapping[str, str]]]], *, new_queues: bool) -> Batch:
+def _batch(
+    entries: Mapping[str, Sequence[tuple[FactId, Mapping[str, str]]]], *, new_queues: bool, whole: bool, busy: bool
+) -> Batch:
     ours = [(queue, key, fields) for queue, raw in entries.items() for key, fields in raw if _is_ours(fields)]
     facts = ((queue, _fact(key, fields)) for queue, key, fields in ours)
     return Batch(
@@ -133,6 +199,8 @@ def _batch(entries: Mapping[str, Sequence[tuple[FactId, Mapping[str, str]]]], *,
         growth=tuple(RawGrowth(at=key.ms, text=fields.get("growth", "")) for key, fields in entries.get(GROWN, ())),
         read={queue: raw[-1][0] for queue, raw in entries.items() if raw},
         new_queues=new_queues,
+        whole=whole,
+        busy=busy,
     )
 
 
@@ -159,16 +227,16 @@ def _fact(key: FactId, fields: Mapping[str, str]) -> Fact | None:
         id=key,
         kind=kind,
         job_id=fields["jobId"],
-        result=_json(fields.get("returnvalue")),
+        result=json_of(fields.get("returnvalue")),
         reason=fields.get("failedReason"),
-        child=_child(fields.get("failedReason", "")),
-        progress=_json(fields.get("data")),
+        child=child_in(fields.get("failedReason", "")),
+        progress=json_of(fields.get("data")),
         until=_instant(fields.get("delay")),
         after_attempt=fields.get("prev") == "active",
     )
 
 
-def _child(reason: str) -> str | None:
+def child_in(reason: str) -> str | None:
     """The BullMQ id in BullMQ's own reason for a parent's failure: `child bull:queue:id failed`."""
     if not (reason.startswith("child ") and reason.endswith(" failed")):
         return None
@@ -176,7 +244,7 @@ def _child(reason: str) -> str | None:
     return job_id if OURS.fullmatch(job_id) else None
 
 
-def _json(text: str | None) -> Json | None:
+def json_of(text: str | None) -> Json | None:
     """What a worker has written, as JSON that is certain to be JSON: anything else becomes a string."""
     if text is None:
         return None

@@ -152,11 +152,11 @@ def _of_queue(group: Group, situation: Situation) -> Iterator[tuple[Reason, str]
     if not queue.workers:
         yield Reason.NO_WORKER, f"no worker runs for {name}; start one with `bullflow worker MODULE:WORKER`"
     if queue.limited_for is not None:
-        most = f" of {limits.rate.max} jobs in {limits.rate.duration / 1000:g} s" if limits.rate else ""
+        most = f" of {amount(limits.rate.max, 'job')} in {limits.rate.duration / 1000:g} s" if limits.rate else ""
         yield Reason.RATE_LIMITED, f"{name} has reached its rate limit{most}; it goes on in {queue.limited_for} ms"
     active = queue.counts[JobStatus.ACTIVE]
     if limits.concurrency is not None and active >= limits.concurrency:
-        detail = f"{name} runs {limits.concurrency} jobs at once at most, and {active} run"
+        detail = f"{name} runs {amount(limits.concurrency, 'job')} at once at most, and {active} run{'s' if active == 1 else ''}"
         yield Reason.CONCURRENCY_REACHED, detail
 
 
@@ -195,5 +195,10 @@ def _turn(group: Group, situation: Situation) -> str:
     elif min(behind) == 0:
         where = "waits for a worker that is free, as the next"
     else:
-        where = f"waits behind {min(behind)} jobs"
+        where = f"waits behind {amount(min(behind), 'job')}"
     return f'{where} in the queue "{group.queue_name}"{busy}'
+
+
+def amount(count: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

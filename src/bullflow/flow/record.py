@@ -161,6 +161,11 @@ class FlowRecord:
         self._error = None
         self.write(at, LogEvent.FLOW_RETRIED, data={"status": self.status.value, **data})
 
+    def recover(self, at: int, data: Mapping[str, Any]) -> None:
+        """The flow goes on, of which the engine has lost something."""
+        self.dispatch_due = True
+        self.write(at, LogEvent.FLOW_RECOVERED, data={"status": self.status.value, **data})
+
     def state(self) -> FlowState:
         return replace(
             self._before,

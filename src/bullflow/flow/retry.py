@@ -60,13 +60,20 @@ def reopen(
     """Give these jobs a new run. `others` are the flow's jobs that have not ended; `delays` are in milliseconds."""
     record = FlowRecord(flow)
     record.reopen(now, {"jobs": len(again)})
+    return record.changes(begin_anew(record, again, others, delays, now))
+
+
+def begin_anew(
+    record: FlowRecord, again: Sequence[JobState], others: Iterable[JobState], delays: Mapping[str, int], now: int
+) -> list[JobState]:
+    """These jobs in their new run, counted and written into the record. `others` are open and stay as they are."""
     parents = {job.parent_id for job in (*again, *others)}
     jobs = [_anew(job, has_children=job.id in parents, delay=delays.get(job.id, 0), now=now) for job in again]
     for before, after in zip(again, jobs, strict=True):
         record.count(before.status, after.status)
         event = LogEvent.JOB_DELAYED if after.status is JobStatus.DELAYED else LogEvent.JOB_WAITING
         record.write(now, event, job=after, data={"status": after.status.value, "run": after.run})
-    return record.changes(jobs)
+    return jobs
 
 
 def _anew(job: JobState, *, has_children: bool, delay: int, now: int) -> JobState:

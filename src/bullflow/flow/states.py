@@ -38,6 +38,7 @@ class LogEvent(StrEnum):
     FLOW_FAILED = "flow.failed"
     FLOW_CANCELLED = "flow.cancelled"
     FLOW_RETRIED = "flow.retried"
+    FLOW_RECOVERED = "flow.recovered"
     JOB_WAITING = "job.waiting"
     JOB_DELAYED = "job.delayed"
     JOB_ACTIVE = "job.active"

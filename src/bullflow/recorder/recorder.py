@@ -7,9 +7,14 @@ The transaction begins by renewing this recorder's lease: one that was replaced 
 
 The positions are moved on in the store only with facts of ours; what other producers' jobs do in
 the same queues is read past, and read past again after a restart.
+
+A stream may have lost entries before they were read, or be older than what was read of it: the engine
+was wiped, or has gone back in time. Then it is read from its beginning, which changes nothing that is
+known, and whoever `suspects` compares the store with the engine itself.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,6 +37,8 @@ from bullflow.store.leases import Held
 from bullflow.wire import Limits
 
 BLOCK = timedelta(seconds=5)
+MOMENT = timedelta(milliseconds=1)
+CATCH_UP_WITHIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +72,7 @@ class Recorder:
         most_lines: int,
         limits: Limits,
         recorded: Callable[[News], None],
+        suspect: Callable[[str], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._database = database
@@ -76,17 +84,23 @@ class Recorder:
         self._most_lines = most_lines
         self._growth = Growing(limits, clock=clock, log=log)
         self._recorded = recorded
+        self._suspect = suspect
         self._log = log
         self._read: dict[str, FactId] = {}
         self._refresh = True
+        self._missed: dict[str, FactId] = {}
+        self._waiting: list[asyncio.Future[None]] = []
 
     async def run_once(self) -> int:
         """Record one batch. Waits for it, so it returns 1 even when there was none: the next round is due."""
+        waiting = list(self._waiting)
         if self._refresh:
             await self._learn_queues()
         # Should anything below fail, the bell may ring unheard until the next round.
         self._refresh = True
-        batch = await self._streams.read(self._read, BLOCK)
+        batch = await self._streams.read(self._read, MOMENT if waiting else BLOCK)
+        if batch.busy:
+            await self._look_for_faults({queue: self._read[queue] for queue in batch.read})
         growths = self._growth.read(batch.growth)
         if not queues_of(growths) <= self._read.keys():
             batch = batch.growth_alone()
@@ -95,13 +109,53 @@ class Recorder:
         self._read.update(batch.read)
         # When nothing has come for a while, looking again costs nothing and is the net below the bell.
         self._refresh = batch.new_queues or not batch.read
+        if batch.whole:
+            self._has_caught_up(waiting)
         return 1
+
+    async def caught_up(self) -> None:
+        """Return when all is recorded that the engine had told before this was called.
+
+        Raises EngineAway, and TimeoutError when there is too much to record.
+        """
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await self._streams.ring()
+            async with asyncio.timeout(CATCH_UP_WITHIN.total_seconds()):
+                await waiter
+        finally:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+    def _has_caught_up(self, waiting: Sequence[asyncio.Future[None]]) -> None:
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def settle(self, facts: Sequence[tuple[str, Fact]]) -> None:
+        """Record what no stream tells any more; with each fact goes the queue of its job."""
+        nothing = Batch(facts=tuple(facts), lines=(), growth=(), read={}, new_queues=False, whole=False, busy=False)
+        await self._record(nothing, ())
 
     async def _learn_queues(self) -> None:
         await self._streams.hear_bell_from_now()
         async with self._database.read() as snapshot:
             known = await streams.positions(snapshot)
         self._read = {GROWN: BEFORE_ALL, **known, **self._read}
+        await self._look_for_faults(self._read)
+
+    async def _look_for_faults(self, positions: Mapping[str, FactId]) -> None:
+        faults = await self._streams.faults(positions)
+        self._read.update(dict.fromkeys(faults.gone_back, BEFORE_ALL))
+        if faults.gone_back - {GROWN}:
+            self._suspect("the event streams of the engine are older than what is known of them")
+        # The recorder itself trims what workers have told of growth.
+        trimmed = {queue: last for queue, last in faults.trimmed.items() if queue != GROWN}
+        new = {queue: last for queue, last in trimmed.items() if self._missed.get(queue) != last}
+        if new:
+            self._missed.update(new)
+            self._suspect("events were trimmed from the engine before they were recorded")
 
     async def _record(self, batch: Batch, growths: Sequence[Growth]) -> None:
         details = await with_details(self._client, self._prefix, batch.facts)

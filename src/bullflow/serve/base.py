@@ -31,6 +31,7 @@ class Base:
     news: Bell
     work: Bell
     origin: str
+    remover: Remover
     withdrawer: Withdrawer
     """One for the whole process, so that nothing is withdrawn twice at the same time."""
 
@@ -43,9 +44,8 @@ async def open_base(settings: Settings) -> AsyncIterator[Base]:
     log = telemetry.logger("bell")
     # Those who listen block for as long as it is quiet, so they have a connection of their own.
     listening = connect(engine_url(settings), "bullflow:bells", forever=True)
-    withdrawer = Withdrawer(
-        database, Remover(client, settings.prefix, origin=origin), log=telemetry.logger("withdrawer")
-    )
+    remover = Remover(client, settings.prefix, origin=origin)
+    withdrawer = Withdrawer(database, remover, log=telemetry.logger("withdrawer"))
     try:
         yield Base(
             settings=settings,
@@ -54,6 +54,7 @@ async def open_base(settings: Settings) -> AsyncIterator[Base]:
             news=Bell(listening, news_channel(settings.prefix), origin=origin, log=log),
             work=Bell(listening, work_channel(settings.prefix), origin=origin, log=log),
             origin=origin,
+            remover=remover,
             withdrawer=withdrawer,
         )
     finally:

@@ -6,6 +6,8 @@ from typing import Any
 from bullflow import loop, telemetry
 from bullflow.answerer import BLOCK as ANSWERER_BLOCKS
 from bullflow.answerer import Answerer
+from bullflow.auditor import BEAT_EVERY as AUDITOR_LOOKS
+from bullflow.auditor import Auditor
 from bullflow.clock import now_ms
 from bullflow.dispatcher import LOOK_EVERY as DISPATCHER_LOOKS
 from bullflow.dispatcher import Dispatcher
@@ -22,7 +24,7 @@ from bullflow.recorder import BLOCK, Lease, Recorder
 from bullflow.regulator import LOOK_EVERY as REGULATOR_LOOKS
 from bullflow.serve.base import Base, regulator_of
 from bullflow.serve.running import running
-from bullflow.serve.telling import tell_ended, tell_recorded
+from bullflow.serve.telling import tell_ended, tell_recorded, tell_recovered
 from bullflow.store.leases import Held
 from bullflow.wire import Limits
 from bullflow.withdrawer import LOOK_EVERY as WITHDRAWER_LOOKS
@@ -66,10 +68,11 @@ async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held
         _regulating(base),
         _answering(base),
     ):
-        await _writing_down(base, held)
+        await _writing_down(base, dispatcher, held)
 
 
-async def _writing_down(base: Base, held: Held) -> None:
+async def _writing_down(base: Base, dispatcher: Dispatcher, held: Held) -> None:
+    """What the engine tells, and, where it has lost something, what is left of it."""
     settings, log = base.settings, telemetry.logger("recorder")
     reading = connect(engine_url(settings), "bullflow:recorder", block=BLOCK)
     recorder = Recorder(
@@ -82,13 +85,39 @@ async def _writing_down(base: Base, held: Held) -> None:
         most_lines=settings.max_log_lines,
         limits=Limits(jobs=settings.max_jobs, depth=settings.max_depth, data_bytes=settings.max_data_bytes),
         recorded=partial(tell_recorded, base),
+        suspect=lambda reason: auditor.suspect(reason),
         log=log,
     )
+    auditor = _auditor(base, dispatcher, recorder)
     give_up_on = (LeadershipLost,)
     try:
-        await loop.run("recorder", recorder.run_once, wake=loop.Wake(), interval=None, log=log, give_up_on=give_up_on)
+        async with running(
+            loop.run("auditor", auditor.run_once, wake=auditor.wake, interval=AUDITOR_LOOKS, log=auditor.log)
+        ):
+            await loop.run(
+                "recorder", recorder.run_once, wake=loop.Wake(), interval=None, log=log, give_up_on=give_up_on
+            )
     finally:
         await reading.aclose()
+
+
+def _auditor(base: Base, dispatcher: Dispatcher, recorder: Recorder) -> Auditor:
+    async def lost() -> None:
+        # A queue that is paused must be so before anything is dispatched again.
+        await regulator_of(base).run_once()
+        dispatcher.begin()
+
+    return Auditor(
+        base.database,
+        base.client,
+        base.settings.prefix,
+        recorder=recorder,
+        remover=base.remover,
+        clock=now_ms,
+        lost=lost,
+        changed=partial(tell_recovered, base),
+        log=telemetry.logger("auditor"),
+    )
 
 
 async def _looking_after(base: Base) -> None:

@@ -34,6 +34,13 @@ def tell_recorded(base: Base, recorded: News) -> None:
         base.news.ring({"lines": [[line.flow_id, line.id, line.n, line.run, line.at, line.line] for line in told]})
 
 
+def tell_recovered(base: Base, changes: Changes) -> None:
+    """Flows go on after the engine has lost something of them: they are dispatched again."""
+    tell_watchers(base, changes)
+    tell_withdrawer(base)
+    base.work.ring({"accepted": [(flow.id, sum(flow.counts.values())) for flow in changes.flows if flow.dispatch_due]})
+
+
 def tell_ended(base: Base, changes: Changes) -> None:
     """Flows were ended by a decision: who watches is told, and the leader withdraws them."""
     tell_watchers(base, changes)

@@ -1,16 +1,17 @@
 """What is still to be done in the engine, and what is to be done at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, literal, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, and_, literal, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import Json
 from bullflow.flow.plan import StoredJob
 from bullflow.flow.states import JobStatus
+from bullflow.flow.tree import run_id
 from bullflow.store.sql import one_of
 from bullflow.store.states import OPEN_STATUSES, mapping
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob
@@ -22,7 +23,7 @@ async def to_dispatch(connection: Transaction, skip: Sequence[str], limit: int) 
     jobs = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
     rows = await connection.execute(
         select(Flow.id, jobs.label("jobs"))
-        .where(_DUE, ~one_of(connection, Flow.id, skip))
+        .where(_DUE, ~Flow.withdraw_due, ~one_of(connection, Flow.id, skip))
         .order_by(Flow.id)
         .limit(limit)
     )
@@ -43,6 +44,7 @@ async def jobs_to_dispatch(connection: Transaction, flow_ids: Sequence[str]) -> 
         .where(
             one_of(connection, FlowJob.flow_id, flow_ids),
             Flow.dispatch_due,
+            ~Flow.withdraw_due,
             or_(FlowJob.status.in_(OPEN_STATUSES), parent.status.in_(OPEN_STATUSES)),
         )
         .order_by(FlowJob.flow_id, FlowJob.position)
@@ -96,34 +98,39 @@ _WITHDRAW: ColumnElement[bool] = literal_column("flows.withdraw_due")
 
 
 async def jobs_to_withdraw(connection: Transaction, flow_id: str) -> list[Withdrawn]:
-    """The jobs of a flow that were cancelled or have failed, in tree order."""
+    """What of a flow must not run any more, in tree order: jobs that were cancelled or have failed, and runs before
+    the present one of those that have not completed, which a retry or a recovery has left behind."""
     child = aliased(FlowJob)
     is_parent = select(child.id).where(child.parent_id == FlowJob.id).exists()
     rows = await connection.execute(
-        select(FlowJob.job_id, FlowJob.queue_name, FlowJob.depth, is_parent.label("is_parent"))
-        .where(FlowJob.flow_id == flow_id, FlowJob.status.in_(_WITHDRAWN))
+        select(FlowJob.id, FlowJob.job_id, FlowJob.queue_name, FlowJob.status, FlowJob.run, FlowJob.depth, is_parent)
+        .where(FlowJob.flow_id == flow_id, _MAY_BE_WITHDRAWN)
         .order_by(FlowJob.position)
     )
-    return [
-        Withdrawn(job_id=row.job_id, queue_name=row.queue_name, is_root=row.depth == 0, is_parent=bool(row.is_parent))
-        for row in rows
-    ]
+    return [withdrawn for row in rows for withdrawn in _withdrawn(row)]
+
+
+def _withdrawn(row: Any) -> Iterator[Withdrawn]:
+    key, job_id, queue_name, status, run, depth, is_parent = row
+    if run > 1:
+        yield Withdrawn(
+            job_id=run_id(key, run - 1), queue_name=queue_name, is_root=depth == 0, is_parent=bool(is_parent)
+        )
+    if status in _WITHDRAWN:
+        yield Withdrawn(job_id=job_id, queue_name=queue_name, is_root=depth == 0, is_parent=bool(is_parent))
 
 
 _WITHDRAWN = [JobStatus.CANCELLED.value, JobStatus.FAILED.value]
+_MAY_BE_WITHDRAWN = or_(
+    FlowJob.status.in_(_WITHDRAWN), and_(FlowJob.run > 1, FlowJob.status != JobStatus.COMPLETED.value)
+)
 
 
 async def withdrawn(connection: Transaction, flow_id: str, job_ids: Sequence[str]) -> None:
-    """These jobs of a flow are out of the engine; if others have ended meanwhile, the flow stays to be withdrawn.
-
-    Their BullMQ ids tell them from those of another run, which may be as many.
-    """
+    """These BullMQ jobs of a flow are out of the engine; if there are others now, the flow stays to be withdrawn."""
     # Whoever ends jobs holds this lock, so what is read now is all.
     await connection.execute(select(Flow.id).where(Flow.id == flow_id).with_for_update())
-    ended = await connection.scalars(
-        select(FlowJob.job_id).where(FlowJob.flow_id == flow_id, FlowJob.status.in_(_WITHDRAWN))
-    )
-    if set(ended) <= set(job_ids):
+    if {job.job_id for job in await jobs_to_withdraw(connection, flow_id)} <= set(job_ids):
         await connection.execute(
             update(Flow)
             .where(Flow.id == flow_id)

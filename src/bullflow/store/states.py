@@ -60,6 +60,28 @@ async def flow(connection: Transaction, user_id: str | None, flow_id: str, *, lo
     return _flow_state(row)
 
 
+async def flows(connection: Transaction, flow_ids: Sequence[str]) -> list[FlowState]:
+    """Those of these flows that exist, of anybody, locked in the order of their ids until the transaction ends."""
+    rows = await connection.execute(
+        select(*_FLOW_STATE).where(one_of(connection, Flow.id, flow_ids)).order_by(Flow.id).with_for_update(of=Flow)
+    )
+    return [_flow_state(row) for row in rows]
+
+
+async def open_jobs_of(connection: Transaction, flow_ids: Sequence[str]) -> dict[str, list[JobState]]:
+    """The jobs of each of these flows that have not ended, in tree order."""
+    rows = await connection.execute(
+        select(*_JOB_STATE)
+        .where(one_of(connection, FlowJob.flow_id, flow_ids), FlowJob.status.in_(OPEN_STATUSES))
+        .order_by(FlowJob.flow_id, FlowJob.position)
+    )
+    found: dict[str, list[JobState]] = {flow_id: [] for flow_id in flow_ids}
+    for row in rows:
+        job = _job_state(row)
+        found[job.flow_id].append(job)
+    return found
+
+
 async def open_jobs(connection: Transaction, flow_id: str) -> list[JobState]:
     """A flow's jobs that have not ended, in tree order."""
     return await _jobs_in(connection, flow_id, OPEN_STATUSES)

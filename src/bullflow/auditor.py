@@ -1,0 +1,289 @@
+"""Compares the store with the engine, and mends what differs.
+
+Three things call for it. A mark in the engine that only grows: where it is missing, or older than the
+store remembers, the engine was wiped or has gone back in time. The recorder, when an event stream is
+older than what was read of it, or was trimmed before it was read. And time: in a bounded round every few
+seconds come flows that have been quiet for a while, whatever has happened to them.
+
+What differs may differ only because the recorder is not there yet. So nothing is done about it before
+all is recorded that the engine had told when it was looked at; then every repair decides again, under
+the lock of its flow, whether what it saw still stands. So two audits at once, or one beside a slow worker,
+do no more than one. Until a whole comparison is through, the mark stays as it was found: whoever dies
+in the middle leaves it to the next one.
+
+`docs/decisions/0019-recovery.md` says why it is done like this.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from bullflow.clock import Clock, milliseconds
+from bullflow.engine.connection import Client
+from bullflow.engine.presence import Mark, as_number, endings, look, mark_as_gone
+from bullflow.engine.remover import Remover
+from bullflow.engine.stream import child_in
+from bullflow.flow.audit import AuditedJob, Drift, compare
+from bullflow.flow.ending import Withdrawn
+from bullflow.flow.facts import Fact, FactId, FactKind
+from bullflow.flow.record import Changes
+from bullflow.flow.recovery import recover
+from bullflow.flow.states import FLOW_ENDED
+from bullflow.loop import Wake
+from bullflow.store import audits, decisions, reruns, states
+from bullflow.store.audits import Page
+from bullflow.store.database import Database
+from bullflow.store.transaction import Transaction
+from bullflow.together import in_groups
+
+BEAT_EVERY = timedelta(seconds=1)
+LOOK_EVERY = timedelta(seconds=5)
+QUIET_FOR = timedelta(seconds=10)
+JOBS_A_LOOK = 2_000
+SLACK = timedelta(seconds=60)
+"""Flows that have ended so long before the engine's last mark are certain to have ended there as well."""
+
+
+class Recording(Protocol):
+    """What an audit needs of the recorder."""
+
+    async def caught_up(self) -> None: ...
+
+    async def settle(self, facts: Sequence[tuple[str, Fact]]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Suspicion:
+    """Why everything is to be compared, and since when flows that have ended may go on in the engine."""
+
+    reason: str
+    since: int
+
+
+class Auditor:
+    """The loop of the leader. `lost` is awaited before anything is mended, `changed` is told after each commit."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: Client,
+        prefix: str,
+        *,
+        recorder: Recording,
+        remover: Remover,
+        clock: Clock,
+        lost: Callable[[], Awaitable[None]],
+        changed: Callable[[Changes], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._prefix = prefix
+        self._recorder = recorder
+        self._remover = remover
+        self._mark = Mark(client, prefix)
+        self._clock = clock
+        self._lost = lost
+        self._changed = changed
+        self.log = log
+        self._remembered: int | None = None
+        self._suspicion: _Suspicion | None = None
+        self._next_look = 0
+        self._after = ""
+        self.wake = Wake()
+
+    def suspect(self, reason: str) -> None:
+        """Compare everything as soon as possible, once more if that is being done."""
+        since = self._suspicion.since if self._suspicion else (self._remembered or self._clock()) - milliseconds(SLACK)
+        self._suspicion = _Suspicion(reason=reason, since=since)
+        self.wake.ring()
+
+    async def run_once(self) -> int:
+        """Look whether the engine is the one that it was, and compare what is due; returns how many flows drifted."""
+        found = await self._look_at_mark()
+        if self._suspicion is not None:
+            await self._lost()
+            drifted = await self._compare_all(self._suspicion)
+        elif self._clock() >= self._next_look:
+            drifted = await self._compare_some()
+        else:
+            drifted = 0
+        if self._suspicion is None:
+            await self._move_mark(found)
+        return drifted
+
+    async def _look_at_mark(self) -> int | None:
+        if self._remembered is None:
+            async with self._database.read() as snapshot:
+                self._remembered = await audits.mark(snapshot, self._prefix)
+        found = as_number(await self._mark.read())
+        if self._remembered is not None and (found is None or found < self._remembered) and self._suspicion is None:
+            self.log.warning("auditor.engine_lost", mark=found, remembered=self._remembered)
+            self.suspect("the engine has lost what it knew")
+        return found
+
+    async def _move_mark(self, found: int | None) -> None:
+        """First in the engine, so that the store never remembers one that was not there."""
+        mark = max(self._clock(), (found or 0) + 1, (self._remembered or 0) + 1)
+        await self._mark.write(str(mark))
+        async with self._database.write(replayable=True) as transaction:
+            await audits.set_mark(transaction, self._prefix, mark)
+        self._remembered = mark
+
+    async def _compare_all(self, suspicion: _Suspicion) -> int:
+        """Every flow that goes on, and those that have ended not long ago; returns how many differed."""
+        comparing = f"comparing-{self._clock()}"
+        await self._mark.write(comparing)
+        drifted = 0
+        async for page in self._all_pages(suspicion):
+            drifted += await self._compare_page(page, ended=True)
+        if self._suspicion is suspicion and await self._mark.read() == comparing:
+            self._suspicion = None
+        self.log.warning("auditor.compared", reason=suspicion.reason, drifted=drifted)
+        return drifted
+
+    async def _all_pages(self, suspicion: _Suspicion) -> AsyncIterator[Page]:
+        after: str | None = ""
+        while after is not None:
+            async with self._database.read() as snapshot:
+                page = await audits.unfinished(snapshot, after, None)
+            yield page
+            after = page.next
+        after = ""
+        while after is not None:
+            async with self._database.read() as snapshot:
+                page = await audits.ended(snapshot, after, suspicion.since)
+            yield page
+            after = page.next
+
+    async def _compare_some(self) -> int:
+        now = self._clock()
+        async with self._database.read() as snapshot:
+            page = await audits.unfinished(snapshot, self._after, now - milliseconds(QUIET_FOR))
+        drifted = await self._compare_page(page, ended=False)
+        self._after = page.next or ""
+        self._next_look = now + milliseconds(LOOK_EVERY)
+        return drifted
+
+    async def _compare_page(self, page: Page, *, ended: bool) -> int:
+        drifted = 0
+        for flow_ids in in_groups(page.flows, page.flows.__getitem__, JOBS_A_LOOK):
+            drifted += await self._compare(flow_ids, ended=ended)
+        return drifted
+
+    async def _compare(self, flow_ids: Sequence[str], *, ended: bool) -> int:
+        async with self._database.read() as snapshot:
+            jobs = await audits.jobs(snapshot, flow_ids, ended=ended)
+        at, drifts = await self._look(jobs, earlier=ended)
+        if not drifts:
+            return 0
+        await self._doom([revenant for drift in drifts for revenant in drift.revenants])
+        await self._recorder.caught_up()
+        await self._settle([unheard for drift in drifts for unheard in drift.unheard], at)
+        await self._recover([drift for drift in drifts if drift.needs_recovery], jobs)
+        return len(drifts)
+
+    async def _look(self, jobs: Sequence[AuditedJob], *, earlier: bool) -> tuple[int, list[Drift]]:
+        wanted = [(job.queue_name, job.job_id) for job in jobs]
+        if earlier:
+            wanted += [(job.queue_name, job.earlier) for job in jobs if job.earlier is not None]
+        found = await look(self._client, self._prefix, wanted)
+        return found.at, compare(jobs, found.seen)
+
+    async def _doom(self, revenants: Sequence[tuple[AuditedJob, str]]) -> None:
+        """What has ended must not run again. That is certain at once: an ended job does not come back by itself."""
+        if revenants:
+            jobs = [
+                Withdrawn(job_id=job_id, queue_name=job.queue_name, is_root=job.is_root, is_parent=job.is_parent)
+                for job, job_id in revenants
+            ]
+            await self._remover.remove(await self._remover.doom(jobs))
+
+    async def _settle(self, unheard: Sequence[tuple[AuditedJob, FactKind | None]], at: int) -> None:
+        ends = [(job.queue_name, job.job_id) for job, kind in unheard if kind is None]
+        known = await endings(self._client, self._prefix, ends) if ends else {}
+        facts: list[tuple[str, Fact]] = []
+        for job, kind in unheard:
+            end = known.get(job.job_id)
+            if kind is not None:
+                # As of the look: whatever has happened since has a later id.
+                facts.append((job.queue_name, Fact(id=FactId(at, 0), kind=kind, job_id=job.job_id)))
+            elif end is not None:
+                fact = Fact(
+                    id=max(FactId(end.at, 0), FactId(job.last_fact.ms, job.last_fact.n + 1)),
+                    kind=FactKind.FAILED if end.result is None else FactKind.COMPLETED,
+                    job_id=job.job_id,
+                    result=end.result,
+                    child=child_in(end.reason),
+                )
+                facts.append((job.queue_name, fact))
+        if facts:
+            await self._recorder.settle(facts)
+            self.log.info("auditor.settled", jobs=len(facts))
+
+    async def _recover(self, drifts: Sequence[Drift], jobs: Sequence[AuditedJob]) -> None:
+        if not drifts:
+            return
+        gone = await self._certainly_gone([drift for drift in drifts if drift.all_gone], jobs)
+        async with self._database.write() as transaction:
+            changes = await self._keep(transaction, {drift.flow_id: drift for drift in drifts}, gone)
+        self.log.warning("auditor.recovered", flows=len(changes.flows), jobs=len(changes.jobs))
+        self._changed(changes)
+
+    async def _certainly_gone(self, drifts: Sequence[Drift], jobs: Sequence[AuditedJob]) -> set[str]:
+        """Flows of which nothing is left, nor can come back: a dispatch of what was read before is kept out."""
+        flow_ids = {drift.flow_id for drift in drifts}
+        of_these = [job for job in jobs if job.flow_id in flow_ids]
+        if not of_these:
+            return set()
+        await mark_as_gone(self._client, self._prefix, [job.job_id for job in of_these if job.is_root])
+        _, again = await self._look(of_these, earlier=False)
+        return {drift.flow_id for drift in again if drift.all_gone}
+
+    async def _keep(self, transaction: Transaction, drifts: dict[str, Drift], gone: set[str]) -> Changes:
+        """Decide again about these flows, under their locks, and write it down."""
+        flows = await states.flows(transaction, sorted(drifts))
+        open_jobs = await states.open_jobs_of(transaction, [flow.id for flow in flows])
+        due = [flow for flow in flows if not flow.dispatch_due and not flow.withdraw_due]
+        delays = await reruns.delays(transaction, [job.id for flow in due for job in open_jobs[flow.id]])
+        decided: dict[bool, list[Changes]] = {True: [], False: []}
+        for flow in due:
+            drift = drifts[flow.id]
+            still = {job.job_id for job in open_jobs[flow.id]}
+            lost = {job.job_id for job in (*drift.lost, *drift.stuck)} & still
+            if not lost and not drift.revenants:
+                continue  # it was only not recorded yet
+            changes = recover(
+                flow,
+                open_jobs[flow.id],
+                lost,
+                delays,
+                self._clock(),
+                reason=_reason(drift),
+                all_gone=flow.id in gone,
+            )
+            if changes is not None:
+                decided[flow.status in FLOW_ENDED].append(changes)
+        dropped, anew = (_together(decided[has_ended]) for has_ended in (True, False))
+        await decisions.end(transaction, dropped)
+        await decisions.rerun(transaction, anew)
+        return _together([dropped, anew])
+
+
+def _together(changes: Sequence[Changes]) -> Changes:
+    return Changes(
+        jobs=tuple(job for one in changes for job in one.jobs),
+        flows=tuple(flow for one in changes for flow in one.flows),
+        entries=tuple(entry for one in changes for entry in one.entries),
+    )
+
+
+def _reason(drift: Drift) -> str:
+    if drift.lost:
+        return f"the engine has lost {len(drift.lost)} of its jobs"
+    if drift.stuck:
+        return f"the engine has {len(drift.stuck)} of its jobs wait for nothing"
+    return f"the engine has forgotten that {len(drift.revenants)} of its jobs had ended"

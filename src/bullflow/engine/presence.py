@@ -1,0 +1,133 @@
+"""What the engine has of single jobs, and whether it is still the engine that it was."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+
+from bullflow.engine.connection import away
+from bullflow.engine.keys import mark_key, queue_key, withdrawn_key
+from bullflow.engine.stream import json_of
+from bullflow.flow.audit import Presence
+from bullflow.flow.facts import Json
+
+KEYS_A_SCRIPT = 1_000
+MARKED_FOR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was found, and when: milliseconds since the epoch by the engine's clock."""
+
+    at: int
+    seen: Mapping[str, Presence]
+
+
+async def look(client: Redis, prefix: str, jobs: Sequence[tuple[str, str]]) -> Look:
+    """Look for these jobs, given as queue and BullMQ id; raises EngineAway."""
+    keys = [queue_key(prefix, queue, job_id) for queue, job_id in jobs]
+    bases = [queue_key(prefix, queue, "") for queue, _ in jobs]
+    async with away(), client.pipeline(transaction=False) as pipe:
+        pipe.time()
+        for start in range(0, len(jobs), KEYS_A_SCRIPT):
+            some = slice(start, start + KEYS_A_SCRIPT)
+            pipe.eval(_LOOK, len(keys[some]), *keys[some], *bases[some], *(job_id for _, job_id in jobs[some]))
+        (seconds, micros), *answers = await pipe.execute()
+    states = [state for answer in answers for state in answer]
+    seen = {job_id: Presence(state) for (_, job_id), state in zip(jobs, states, strict=True)}
+    return Look(at=int(seconds) * 1_000 + int(micros) // 1_000, seen=seen)
+
+
+async def mark_as_gone(client: Redis, prefix: str, root_job_ids: Sequence[str]) -> None:
+    """Keep out whoever has read these runs in the store before and is about to dispatch them; raises EngineAway."""
+    async with away(), client.pipeline(transaction=False) as pipe:
+        for job_id in root_job_ids:
+            pipe.set(withdrawn_key(prefix, job_id), 1, ex=round(MARKED_FOR.total_seconds()))
+        await pipe.execute()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a job has ended: with a result, or without one it has failed."""
+
+    at: int
+    result: Json | None
+    reason: str
+
+
+async def endings(client: Redis, prefix: str, jobs: Sequence[tuple[str, str]]) -> dict[str, Ended]:
+    """How those of these jobs have ended that have, by their BullMQ ids; raises EngineAway."""
+    async with away(), client.pipeline(transaction=False) as pipe:
+        for queue, job_id in jobs:
+            pipe.hmget(queue_key(prefix, queue, job_id), "finishedOn", "returnvalue", "failedReason")
+        answers = await pipe.execute()
+    return {
+        job_id: Ended(at=int(float(at)), result=json_of(result), reason=reason or "")
+        for (_, job_id), (at, result, reason) in zip(jobs, answers, strict=True)
+        if at is not None
+    }
+
+
+class Mark:
+    """A number in the engine that only grows. An engine that shows an older one has forgotten something.
+
+    While it is being compared with the store a word stands in its place.
+    """
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._client = client
+        self._key = mark_key(prefix)
+
+    async def read(self) -> str | None:
+        """What stands there; raises EngineAway."""
+        async with away():
+            found: Any = await self._client.get(self._key)
+        return None if found is None else str(found)
+
+    async def write(self, text: str) -> None:
+        """Leave something else; raises EngineAway."""
+        async with away():
+            await self._client.set(self._key, text)
+
+
+def as_number(mark: str | None) -> int | None:
+    """The mark as a number, if it is one."""
+    return int(mark) if mark is not None and mark.isdigit() else None
+
+
+# Of a job that is in none of the sorted sets and has no lock, a worker has it or will take it: it is in a list.
+_LOOK = """
+local states = {}
+local count = #KEYS
+for place, key in ipairs(KEYS) do
+  local base, job = ARGV[place], ARGV[count + place]
+  local known = redis.call("HMGET", key, "timestamp", "finishedOn", "defa")
+  if not known[1] then
+    states[place] = 0
+  elseif known[2] then
+    states[place] = 1
+  elseif redis.call("EXISTS", key .. ":lock") == 1 then
+    states[place] = 3
+  elseif redis.call("ZSCORE", base .. "waiting-children", job) then
+    states[place] = 7
+    for _, child in ipairs(redis.call("SMEMBERS", key .. ":dependencies")) do
+      if redis.call("EXISTS", child) == 1 and redis.call("HEXISTS", child, "finishedOn") == 0 then
+        states[place] = 6
+        break
+      end
+    end
+  elseif redis.call("ZSCORE", base .. "delayed", job) then
+    states[place] = 4
+  elseif redis.call("ZSCORE", base .. "prioritized", job) then
+    states[place] = 5
+  else
+    states[place] = 2
+  end
+  if known[1] and not known[2] and states[place] ~= 3 and known[3] then
+    states[place] = 8
+  end
+end
+return states
+"""

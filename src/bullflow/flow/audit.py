@@ -1,0 +1,133 @@
+"""What the store and the engine say about the same jobs, and what follows where they differ.
+
+The store is the truth of what has ended; everything else happens in the engine. So there are three
+kinds of drift, each with its own way out:
+
+* the engine has gone on, and the store has not heard of it: the record is settled by the engine's own state;
+* the engine has lost a job that is open, or keeps a parent waiting for nothing: the flow is recovered, which
+  means that all of it that has not ended gets a new run and is dispatched again;
+* the engine still has a job that has ended in the store, because it went back in time: the job is doomed there,
+  and if the flow goes on, it is recovered, for a parent waits for what has come already.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from bullflow.flow.facts import FactId, FactKind
+from bullflow.flow.states import ENDED, JobStatus
+from bullflow.flow.tree import run_id
+
+
+class Presence(IntEnum):
+    """What the engine has of a job."""
+
+    GONE = 0
+    ENDED = 1
+    WAITING = 2
+    ACTIVE = 3
+    DELAYED = 4
+    PRIORITIZED = 5
+    WAITING_CHILDREN = 6
+    STUCK = 7
+    """A parent that waits, while none of the children that it waits for is left."""
+    DOOMED = 8
+    """It has not ended, and will not run any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedJob:
+    """A job as an audit sees it in the store."""
+
+    id: str
+    job_id: str
+    flow_id: str
+    queue_name: str
+    status: JobStatus
+    is_root: bool
+    is_parent: bool
+    last_fact: FactId
+
+    @property
+    def earlier(self) -> str | None:
+        """The BullMQ id of the run before this one."""
+        run = int(self.job_id.rpartition("-")[2])
+        return run_id(self.id, run - 1) if run > 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """How the engine differs from the store in one flow."""
+
+    flow_id: str
+    unheard: list[tuple[AuditedJob, FactKind | None]] = field(default_factory=list)
+    """Jobs that have gone on, with what has happened; None: they have ended, and the engine knows how."""
+    lost: list[AuditedJob] = field(default_factory=list)
+    stuck: list[AuditedJob] = field(default_factory=list)
+    revenants: list[tuple[AuditedJob, str]] = field(default_factory=list)
+    """Jobs that have ended and are about to run, with the BullMQ id under which they do."""
+    all_gone: bool = False
+    """Nothing that is open is left in the engine."""
+
+    @property
+    def needs_recovery(self) -> bool:
+        """Whether the flow cannot go on by itself."""
+        return bool(self.lost or self.stuck or any(job.status in ENDED for job, _ in self.revenants))
+
+    def __bool__(self) -> bool:
+        return bool(self.unheard or self.lost or self.stuck or self.revenants)
+
+
+_TOLD_BY = {
+    Presence.ENDED: None,
+    Presence.WAITING: FactKind.WAITING,
+    Presence.ACTIVE: FactKind.ACTIVE,
+    Presence.DELAYED: FactKind.DELAYED,
+    Presence.PRIORITIZED: FactKind.WAITING,
+    Presence.WAITING_CHILDREN: FactKind.WAITING_CHILDREN,
+}
+_SHOWN_AS = {
+    Presence.WAITING: JobStatus.WAITING,
+    Presence.ACTIVE: JobStatus.ACTIVE,
+    Presence.DELAYED: JobStatus.DELAYED,
+    Presence.PRIORITIZED: JobStatus.PRIORITIZED,
+    Presence.WAITING_CHILDREN: JobStatus.WAITING_CHILDREN,
+}
+_IS_ABOUT_TO_RUN = frozenset(_SHOWN_AS) | {Presence.STUCK}
+
+
+def compare(jobs: Iterable[AuditedJob], seen: Mapping[str, Presence]) -> list[Drift]:
+    """The flows in which the engine differs from the store. `seen` holds BullMQ ids, also of earlier runs."""
+    by_flow: defaultdict[str, list[AuditedJob]] = defaultdict(list)
+    for job in jobs:
+        by_flow[job.flow_id].append(job)
+    drifts = (_drift(flow_id, of_flow, seen) for flow_id, of_flow in by_flow.items())
+    return [drift for drift in drifts if drift]
+
+
+def _drift(flow_id: str, jobs: Iterable[AuditedJob], seen: Mapping[str, Presence]) -> Drift:
+    open_jobs = [job for job in jobs if job.status not in ENDED]
+    drift = Drift(flow_id=flow_id, all_gone=all(seen[job.job_id] is Presence.GONE for job in open_jobs))
+    for job in jobs:
+        presence = seen[job.job_id]
+        if job.status in ENDED:
+            if presence in _IS_ABOUT_TO_RUN:
+                drift.revenants.append((job, job.job_id))
+        elif presence is Presence.GONE:
+            drift.lost.append(job)
+        elif presence is Presence.STUCK:
+            drift.stuck.append(job)
+        elif _has_gone_on(job.status, presence):
+            drift.unheard.append((job, _TOLD_BY[presence]))
+        if job.earlier is not None and seen.get(job.earlier) in _IS_ABOUT_TO_RUN:
+            drift.revenants.append((job, job.earlier))
+    return drift
+
+
+def _has_gone_on(status: JobStatus, presence: Presence) -> bool:
+    if presence is Presence.ENDED:
+        return True
+    if presence is Presence.WAITING and status is JobStatus.ACTIVE:
+        return False  # its worker may have died, and then BullMQ is about to tell
+    return presence in _SHOWN_AS and _SHOWN_AS[presence] is not status

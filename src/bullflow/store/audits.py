@@ -1,0 +1,96 @@
+"""What an audit compares with the engine, in pages: open flows, and those that have ended with jobs that go on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, literal, literal_column, select, update
+from sqlalchemy.orm import aliased
+
+from bullflow.flow.audit import AuditedJob
+from bullflow.flow.facts import FactId
+from bullflow.flow.states import OPEN, JobStatus
+from bullflow.store.sql import insert_or_leave, one_of
+from bullflow.store.states import OPEN_STATUSES
+from bullflow.store.tables import COUNT_COLUMNS, EngineMark, Flow, FlowJob
+from bullflow.store.transaction import Transaction
+
+FLOWS_A_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Flows to audit with how many jobs they have, and the place after which the next page begins: None at the end."""
+
+    flows: dict[str, int]
+    next: str | None
+
+
+async def unfinished(connection: Transaction, after: str, quiet_since: int | None) -> Page:
+    """Flows that have not ended and should be in the engine; with `quiet_since`, those unchanged since that instant."""
+    query = select(Flow.id, _OPEN_JOBS.label("jobs")).where(_UNFINISHED, Flow.id > after, ~Flow.dispatch_due)
+    if quiet_since is not None:
+        query = query.where(Flow.updated_at < quiet_since)
+    return await _page(connection, query.where(~Flow.withdraw_due))
+
+
+async def ended(connection: Transaction, after: str, since: int) -> Page:
+    """Flows that have ended since that instant, or of which something still goes on."""
+    query = select(Flow.id, _ALL_JOBS.label("jobs")).where(Flow.id > after, Flow.finished_at.is_not(None))
+    return await _page(connection, query.where((Flow.finished_at >= since) | (_OPEN_JOBS > 0), ~Flow.withdraw_due))
+
+
+async def _page(connection: Transaction, query: Select[Any, Any]) -> Page:
+    rows = list(await connection.execute(query.order_by(Flow.id).limit(FLOWS_A_PAGE)))
+    return Page(flows={row.id: row.jobs for row in rows}, next=rows[-1].id if len(rows) == FLOWS_A_PAGE else None)
+
+
+# SQLite uses a partial index only for its very words.
+_UNFINISHED: ColumnElement[bool] = literal_column("flows.finished_at IS NULL")
+_ALL_JOBS: ColumnElement[int] = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
+_OPEN_JOBS: ColumnElement[int] = sum((getattr(Flow, COUNT_COLUMNS[status]) for status in OPEN), start=literal(0))
+
+
+async def jobs(connection: Transaction, flow_ids: Sequence[str], *, ended: bool) -> list[AuditedJob]:
+    """The open jobs of these flows, in tree order; with `ended` all of them."""
+    child = aliased(FlowJob)
+    query = select(
+        FlowJob.id,
+        FlowJob.job_id,
+        FlowJob.flow_id,
+        FlowJob.queue_name,
+        FlowJob.status,
+        FlowJob.depth,
+        exists(select(child.id).where(child.parent_id == FlowJob.id)),
+        FlowJob.last_fact,
+    ).where(one_of(connection, FlowJob.flow_id, flow_ids))
+    if not ended:
+        query = query.where(FlowJob.status.in_(OPEN_STATUSES))
+    rows = await connection.execute(query.order_by(FlowJob.flow_id, FlowJob.position))
+    return [_audited_job(row) for row in rows]
+
+
+def _audited_job(row: Any) -> AuditedJob:
+    key, job_id, flow_id, queue_name, status, depth, is_parent, last_fact = row
+    return AuditedJob(
+        id=key,
+        job_id=job_id,
+        flow_id=flow_id,
+        queue_name=queue_name,
+        status=JobStatus(status),
+        is_root=depth == 0,
+        is_parent=bool(is_parent),
+        last_fact=FactId.parse(last_fact),
+    )
+
+
+async def mark(connection: Transaction, prefix: str) -> int | None:
+    """The mark that the engine was last seen to have; None before the first."""
+    found: int | None = await connection.scalar(select(EngineMark.mark).where(EngineMark.prefix == prefix))
+    return found
+
+
+async def set_mark(connection: Transaction, prefix: str, mark: int) -> None:
+    """Remember what the engine has."""
+    await insert_or_leave(connection, EngineMark, [{"prefix": prefix, "mark": mark}], key=["prefix"])
+    await connection.execute(update(EngineMark).where(EngineMark.prefix == prefix).values(mark=mark))

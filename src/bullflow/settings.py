@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bullflow.errors import Misconfigured
 
 MIB = 1024 * 1024
+FOREVER = "forever"
 
 
 def _database_url(url: str) -> str:
@@ -33,7 +34,12 @@ def _seconds(value: Any) -> Any:
     return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
 
 
+def _seconds_or_forever(value: Any) -> Any:
+    return None if value == FOREVER else _seconds(value)
+
+
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+SecondsOrForever = Annotated[timedelta | None, BeforeValidator(_seconds_or_forever)]
 
 
 class Settings(BaseSettings):
@@ -65,6 +71,9 @@ class Settings(BaseSettings):
     socket_buffer: int = Field(2_000, ge=1, description="Messages that wait for a slow WebSocket before it is cut.")
     max_subscriptions: int = Field(1_000, ge=1, description="Flows that one WebSocket may follow.")
 
+    keep_flows: SecondsOrForever = Field(
+        timedelta(days=30), ge=timedelta(minutes=1), description="How long ended flows are kept; `forever` is possible."
+    )
     engine_keep: Seconds = Field(
         timedelta(hours=1), ge=timedelta(minutes=1), description="How long the engine keeps ended jobs."
     )

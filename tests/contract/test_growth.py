@@ -85,7 +85,7 @@ async def test_children_that_were_added_are_jobs_like_all_others(bull: Bull) -> 
     fields = await bull.job(f"{told['id']}-1")
     opts = orjson.loads(fields["opts"])
     assert opts[KEY] == {"v": 1, "flow": root.job.flow_id, "id": told["id"], "timeout": 5_000}
-    assert (opts["attempts"], opts["fpof"], opts["removeOnComplete"]) == (3, True, {"age": 120})
+    assert (opts["attempts"], opts["fpof"], opts["removeOnComplete"]) == (3, True, {"age": 120, "limit": 0})
     assert fields["parentKey"] == bull.key(root.job.job_id, PARENTS)
     assert HAS_GROWN in await bull.job(root.job.job_id, PARENTS)
     assert await bull.client.hget(bull.key("meta"), "opts.maxLenEvents") == "5000"

@@ -127,8 +127,8 @@ async def test_how_long_ended_jobs_are_kept_is_the_operators_and_not_the_request
 
     opts = [orjson.loads((await bull.job(branch.job.job_id))["opts"]) for branch in (plain, picky)]
 
-    assert [one["removeOnComplete"] for one in opts] == [{"age": 120}, {"age": 120}]
-    assert [one["removeOnFail"] for one in opts] == [{"age": 120}, {"age": 120}]
+    assert [one["removeOnComplete"] for one in opts] == [{"age": 120, "limit": 0}] * 2
+    assert [one["removeOnFail"] for one in opts] == [{"age": 120, "limit": 0}] * 2
 
 
 async def test_adding_twice_adds_nothing(bull: Bull) -> None:

@@ -41,7 +41,7 @@ def test_what_was_asked_for_stays_beside_the_envelope() -> None:
     sealed = seal(tree("root", attempts=3, removeOnFail=True, timeout=5), 60)
 
     assert sealed["attempts"] == 3
-    assert (sealed["removeOnComplete"], sealed["removeOnFail"]) == ({"age": 60}, {"age": 60})
+    assert (sealed["removeOnComplete"], sealed["removeOnFail"]) == ({"age": 60, "limit": 0},) * 2
     assert "timeout" not in sealed
 
 

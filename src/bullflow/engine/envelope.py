@@ -29,6 +29,7 @@ Child = tuple[str, str]
 _OWN_OPTIONS = ("timeout",)
 # In BullMQ one job's option prunes the ended jobs of its whole queue, other users' among them, and a root that removes
 # itself could not be told from one that never came. The store remembers; how long the engine does is the operator's.
+# The limit has BullMQ prune nothing: `ended` does, when the store has what it removes.
 _OPERATORS_OPTIONS = ("removeOnComplete", "removeOnFail")
 
 
@@ -61,7 +62,7 @@ class Envelope:
 def seal(branch: Branch, keep_seconds: int) -> dict[str, Any]:
     """The BullMQ options of a job: what was asked for, its fixed id, how long to keep it, and the envelope."""
     job = branch.job
-    keep = {"age": keep_seconds}
+    keep = {"age": keep_seconds, "limit": 0}
     asked = {name: value for name, value in job.opts.items() if name not in _OWN_OPTIONS + _OPERATORS_OPTIONS}
     own = {name: job.opts[name] for name in _OWN_OPTIONS if name in job.opts}
     return {

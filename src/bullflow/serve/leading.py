@@ -23,6 +23,7 @@ from bullflow.leader import Leader
 from bullflow.recorder import BLOCK, Lease, Recorder
 from bullflow.regulator import LOOK_EVERY as REGULATOR_LOOKS
 from bullflow.serve.base import Base, regulator_of
+from bullflow.serve.forgetting import forgetting, sweeping
 from bullflow.serve.running import running
 from bullflow.serve.telling import tell_ended, tell_recorded, tell_recovered
 from bullflow.store.leases import Held
@@ -65,6 +66,8 @@ async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held
             "withdrawer", withdrawer.run_once, wake=withdrawer.wake, interval=WITHDRAWER_LOOKS, log=withdrawer.log
         ),
         _looking_after(base),
+        forgetting(base),
+        sweeping(base),
         _regulating(base),
         _answering(base),
     ):

@@ -1,11 +1,17 @@
-"""Delete a flow that has ended, with all that is known of it."""
+"""Delete a flow that has ended, with all that is known of it.
+
+From one commit on it is gone for whoever asks; its rows go in short steps after that, and should this
+process end in between, whoever leads finds the rest (`forgetter`).
+"""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
-from bullflow.errors import Conflict
+from bullflow.errors import Conflict, StoreAway
 from bullflow.flow.states import FLOW_ENDED, OPEN
-from bullflow.store import flows, states
+from bullflow.store import erasing, states
 from bullflow.store.database import Database
+from bullflow.store.erasing import Eraser, Hidden
 
 
 class Delete:
@@ -14,13 +20,17 @@ class Delete:
     def __init__(self, database: Database, *, finish: Callable[[str], Awaitable[None]]) -> None:
         self._database = database
         self._finish = finish
+        self._eraser = Eraser(database)
 
     async def __call__(self, user_id: str, flow_id: str) -> None:
         """Raises NotFound, Conflict while anything of the flow runs, StoreAway, EngineAway."""
-        while not await self._delete(user_id, flow_id):
+        while (hidden := await self._hide(user_id, flow_id)) is None:
             await self._finish(flow_id)
+        with suppress(StoreAway):
+            await self._eraser.erase([hidden])
 
-    async def _delete(self, user_id: str, flow_id: str) -> bool:
+    async def _hide(self, user_id: str, flow_id: str) -> Hidden | None:
+        """The flow, which nobody sees any more; None when its last run has to be taken out of the engine first."""
         async with self._database.write() as transaction:
             flow = await states.flow(transaction, user_id, flow_id)
             running = sum(flow.counts.get(status, 0) for status in OPEN)
@@ -29,6 +39,6 @@ class Delete:
             if running:
                 raise Conflict(f"The flow has {flow.status}, and {running} of its jobs go on. Cancel it, or wait.")
             if flow.withdraw_due:
-                return False
-            await flows.delete(transaction, flow_id)
-        return True
+                return None
+            await erasing.hide(transaction, [flow_id])
+        return Hidden(id=flow_id, rows=sum(flow.counts.values()) + flow.last_seq)

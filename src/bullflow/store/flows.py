@@ -1,11 +1,10 @@
-"""Flows as they are accepted, and as they are deleted."""
+"""Flows as they are accepted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import delete as sql_delete
 
 from bullflow.flow.states import FlowStatus, JobStatus
 from bullflow.flow.tree import FlowRequest, NewJob
@@ -89,8 +88,3 @@ def _job_row(flow_id: str, created_at: int, job: NewJob) -> dict[str, Any]:
         "created_at": created_at,
         "updated_at": created_at,
     }
-
-
-async def delete(connection: Transaction, flow_id: str) -> None:
-    """Forget a flow: its jobs, its log, its tags and its key go with it."""
-    await connection.execute(sql_delete(Flow).where(Flow.id == flow_id))

@@ -5,7 +5,7 @@ The service itself is in the `server` extra and is started with the `bullflow` c
 """
 
 from bullflow.client import AsyncClient, Client
-from bullflow.errors import ApiError, BullflowError, JobFailure, ServiceAway, UnrecoverableError
+from bullflow.errors import ApiError, BullflowError, Invalid, JobCancelled, JobFailure, ServiceAway, UnrecoverableError
 from bullflow.worker import Job, Worker
 
 __all__ = [
@@ -13,7 +13,9 @@ __all__ = [
     "AsyncClient",
     "BullflowError",
     "Client",
+    "Invalid",
     "Job",
+    "JobCancelled",
     "JobFailure",
     "ServiceAway",
     "UnrecoverableError",

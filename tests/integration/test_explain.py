@@ -85,7 +85,7 @@ async def test_a_rate_limit_that_is_reached(staged: Service, stage: Stage) -> No
 
     found = await until(staged, flow.id, "rate-limited")
 
-    assert "1 jobs in 30 s" in found.detail
+    assert "1 job in 30 s" in found.detail
     assert stage.starts["third"] == 0
 
 
@@ -99,7 +99,7 @@ async def test_a_concurrency_that_is_reached(staged: Service, stage: Stage) -> N
     found = await until(staged, flow.id, "concurrency-reached")
     stage.release("long")
 
-    assert "1 jobs at once" in found.detail
+    assert "1 job at once" in found.detail
     assert (await staged.client.wait(flow.id, timeout=10)).status == "completed"
     assert (await staged.client.wait(holding.id, timeout=10)).status == "completed"
 

@@ -136,6 +136,21 @@ class TestReading:
         assert outcome.code == 0
         assert "└─ ○ download" in outcome.out
 
+    async def test_show_gives_the_ids_that_other_commands_ask_for(
+        self, service: SmallService, bullflow: Bullflow
+    ) -> None:
+        error = {"message": "broken", "attempt": 1}
+        leaf = job_document("a-longer-id", parentId="root", name="leaf", status="failed", error=error)
+        service.add_flow("f1", job_document("root", name="top", children=["a-longer-id"]), leaf)
+
+        outcome = await bullflow("flows", "show", "f1", "--ids")
+
+        top, below, reason = outcome.out.splitlines()[2:5]
+        assert top.startswith("root         ○ top")
+        assert below.startswith("a-longer-id  └─ ✗ leaf")
+        assert reason.strip() == "broken"
+        assert reason.index("broken") > len("a-longer-id  ")
+
     async def test_show_reads_every_page_of_a_big_flow(self, service: SmallService, bullflow: Bullflow) -> None:
         service.add_flow("f1", job_document("root"), *(job_document(f"c{n}", parentId="root") for n in range(1_200)))
 

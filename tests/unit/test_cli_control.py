@@ -89,7 +89,7 @@ async def test_a_retry_that_is_watched_ends_as_the_flow_does(
     outcome, _ = await asyncio.gather(bullflow("flows", "retry", "f1", "--watch"), go_on())
 
     assert outcome.code == code
-    assert outcome.out.startswith("watermark-video runs again: 2 jobs; 1 results are reused\n")
+    assert outcome.out.startswith("watermark-video runs again: 2 jobs; 1 result is reused\n")
     assert [line.split()[2] for line in outcome.out.splitlines()[1:]] == ["flow.retried", ended]
 
 

@@ -157,6 +157,12 @@ def test_a_job_that_waits_its_turn_says_behind_how_many(status: JobStatus) -> No
     assert found.detail == 'waits behind 4 jobs in the queue "q"; workers: 3, running: 2'
 
 
+def test_one_job_is_one_job() -> None:
+    found = only(situation(group(WAITING, "a"), places={"a-1": Place(known=True, behind=1)}, queues={}))
+
+    assert found.detail == 'waits behind 1 job in the queue "q"'
+
+
 def test_a_place_that_is_not_known_is_not_told() -> None:
     found = only(situation(group(WAITING), queues={}))
 

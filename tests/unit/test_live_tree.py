@@ -96,6 +96,9 @@ class TestDrawing:
             │     no such codec second line
             └─ ◔ notify        flowQueue             delayed""")
 
+    def test_a_lone_job_is_counted_as_one(self) -> None:
+        assert "0 of 1 job has ended" in drawn(view_of(job_document("root")))
+
     def test_no_line_is_wider_than_the_terminal(self) -> None:
         root = job_document("root", name="n" * 200, queueName="q" * 128, status="completed", result="x" * 100_000)
 

@@ -13,6 +13,7 @@ from bullflow.cli.following import Watch, follow
 from bullflow.cli.options import AsJson, FlowId, Url
 from bullflow.cli.running import run
 from bullflow.client import AsyncClient
+from bullflow.flow.explain import amount
 from bullflow.settings import load
 from bullflow.wire import ExplainedJob, ExplainedReason, Explanation, Flow, Line, LinePage, PlannedJobs, RetryPlan
 
@@ -22,9 +23,10 @@ NAMES_SHOWN = 8
 _BLAME = {"running": "cyan", "waits-for-children": "bright_black", "waits-its-turn": "", "delayed": "yellow"}
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would run again, and what would be reused.")]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `flows show --json` prints it.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, as `flows show --ids` prints it.")]
 OneJob = Annotated[
-    str | None, typer.Option("--job", metavar="JOB", help="Only this job and those above it, by the job's id.")
+    str | None,
+    typer.Option("--job", metavar="JOB", help="Only this job and those above it; `flows show --ids` prints its id."),
 ]
 
 
@@ -105,7 +107,8 @@ async def _retry(flow_id: str, job: str | None, *, dry_run: bool, watch: bool, a
             return
         known = (await client.get(plan.flow_id)).last_seq
         flow = await (client.retry(flow_id) if job is None else client.retry_job(job))
-        again = f"runs again: {plan.again.count} jobs; {plan.reused.count} results are reused"
+        results = f"{amount(plan.reused.count, 'result')} {'is' if plan.reused.count == 1 else 'are'} reused"
+        again = f"runs again: {amount(plan.again.count, 'job')}; {results}"
         _tell(flow, f"{plain(flow.name)} {again}", as_json=as_json)
         if watch:
             await follow(client, flow.id, after=known)

@@ -33,6 +33,7 @@ Queue = Annotated[
 ]
 Tag = Annotated[str | None, typer.Option(metavar="TAG", help="Only flows with this tag, for example nightly.")]
 Limit = Annotated[int, typer.Option(metavar="N", min=1, max=500, help="How many, for example 100.")]
+Ids = Annotated[bool, typer.Option("--ids", help="Show the jobs' ids too, for `retry --job` and `logs`.")]
 Cursor = Annotated[str | None, typer.Option(metavar="CURSOR", help="Where the list before this one ended.")]
 
 
@@ -74,12 +75,12 @@ def list_flows(
 
 
 @app.command()
-def show(flow_id: FlowId, as_json: AsJson = False, url: Url = None) -> None:
+def show(flow_id: FlowId, ids: Ids = False, as_json: AsJson = False, url: Url = None) -> None:
     """Show a flow and its jobs as a tree, once.
 
     Example: bullflow flows show 01981c5e-7f3a-7bb0-a4d2-4f5a6b7c8d9e
     """
-    run(_show(flow_id, as_json=as_json, url=url))
+    run(_show(flow_id, ids=ids, as_json=as_json, url=url))
 
 
 @app.command()
@@ -119,12 +120,12 @@ async def _list(query: dict[str, Any], url: str | None) -> FlowPage:
         return await client.flows(**query)
 
 
-async def _show(flow_id: str, *, as_json: bool, url: str | None) -> None:
+async def _show(flow_id: str, *, ids: bool, as_json: bool, url: str | None) -> None:
     async with _client(url) as client:
         if as_json:
             print((await client.tree(flow_id)).model_dump_json(by_alias=True, indent=2))
         else:
-            console_for_stdout().print(render(await read_view(client, flow_id), now_ms()))
+            console_for_stdout().print(render(await read_view(client, flow_id), now_ms(), ids=ids))
 
 
 async def _watch(flow_id: str, url: str | None) -> None:

@@ -18,6 +18,7 @@ from bullflow.cli.flow_view import FlowView, JobLine, as_text, plain
 from bullflow.cli.tree_rows import Row, rows_of
 from bullflow.client import AsyncClient
 from bullflow.clock import Clock, now_ms
+from bullflow.flow.explain import amount
 from bullflow.flow.states import ENDED, JobStatus
 from bullflow.wire import Event
 
@@ -79,17 +80,18 @@ def event_line(event: Event, view: FlowView) -> str:
     return "  ".join(words).rstrip()
 
 
-def render(view: FlowView, now: int, limit: int = MOST_ROWS) -> Group:
-    """The flow as a tree of at most `limit` lines between a heading and what was left out."""
+def render(view: FlowView, now: int, limit: int = MOST_ROWS, *, ids: bool = False) -> Group:
+    """The flow as a tree of at most `limit` lines between a heading and what was left out; `ids` come first."""
     rows = rows_of(view.jobs, limit)
+    id_width = max(cell_len(row.job.id) for row in rows.shown) + 2 if ids and rows.shown else 0
     name_width = min(WIDEST_NAME, max((cell_len(row.guide + row.job.name) + 2 for row in rows.shown), default=0))
     queue_width = min(WIDEST_QUEUE, max((cell_len(row.job.queue_name) for row in rows.shown), default=0))
     lines = _heading(view, now)
     for row in rows.shown:
-        lines.append(_job(row, now, name_width, queue_width))
+        lines.append(_id(row.job.id, id_width) + _job(row, now, name_width, queue_width))
         if row.job.error is not None:
             style = "red" if row.job.status is JobStatus.FAILED else "yellow"
-            lines.append(_line((row.below, "bright_black"), (row.job.error, style)))
+            lines.append(_id("", id_width) + _line((row.below, "bright_black"), (row.job.error, style)))
     if rows.left_out:
         lines.append(_line((f"… and {sum(rows.left_out.values()):,} more: {_counted(rows.left_out)}", "italic")))
     return Group(*lines)
@@ -99,6 +101,7 @@ def _heading(view: FlowView, now: int) -> list[Text]:
     icon, style = _LOOK[JobStatus(view.status)]
     counts = Counter(job.status for job in view.jobs.values())
     ended = sum(counts[status] for status in ENDED)
+    total = f"{amount(len(view.jobs), 'job')} {'has' if len(view.jobs) == 1 else 'have'}"
     return [
         _line(
             (f"{icon} {view.name}", f"bold {style}"),
@@ -106,7 +109,7 @@ def _heading(view: FlowView, now: int) -> list[Text]:
             (f"  {_duration(view.seconds(now))}", ""),
             (f"  {view.id}", "bright_black"),
         ),
-        _line((f"  {ended:,} of {len(view.jobs):,} jobs have ended: {_counted(counts)}", "bright_black")),
+        _line((f"  {ended:,} of {total} ended: {_counted(counts)}", "bright_black")),
     ]
 
 
@@ -122,6 +125,10 @@ def _job(row: Row, now: int, name_width: int, queue_width: int) -> Text:
         (f"  {_duration(seconds) if seconds is not None else '':>9}", ""),
         *_state(job, style),
     )
+
+
+def _id(job_id: str, width: int) -> Text:
+    return _line((set_cell_size(job_id, width) if width else "", "bright_black"))
 
 
 def _name_style(job: JobLine) -> str:

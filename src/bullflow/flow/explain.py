@@ -156,7 +156,8 @@ def _of_queue(group: Group, situation: Situation) -> Iterator[tuple[Reason, str]
         yield Reason.RATE_LIMITED, f"{name} has reached its rate limit{most}; it goes on in {queue.limited_for} ms"
     active = queue.counts[JobStatus.ACTIVE]
     if limits.concurrency is not None and active >= limits.concurrency:
-        detail = f"{name} runs {amount(limits.concurrency, 'job')} at once at most, and {active} run{'s' if active == 1 else ''}"
+        most = f"{name} runs {amount(limits.concurrency, 'job')}"
+        detail = f"{most} at once at most, and {active} {'runs' if active == 1 else 'run'}"
         yield Reason.CONCURRENCY_REACHED, detail
 
 

@@ -23,9 +23,6 @@ from chaos.findings import find
 from chaos.schedule import Fault
 from chaos.stage import NODE_PACKAGES, Stage, Wish, possible
 
-NOT_YET = ("flush", "rollback", "replace")
-"""Asked for by name only, until flows outlive them."""
-
 
 def main() -> None:
     arguments = _arguments()
@@ -84,7 +81,7 @@ def _run(console: Console, arguments: argparse.Namespace, database: str, seed: i
 def _kinds(arguments: argparse.Namespace, database: str) -> list[str]:
     """The wanted kinds of faults; ends the program when one is not known."""
     known = schedule.kinds(possible(arguments.scenario, database))
-    wanted = arguments.faults_of_kind or [kind for kind in known if not kind.startswith(NOT_YET)]
+    wanted = arguments.faults_of_kind or known
     if unknown := [kind for kind in wanted if kind not in known]:
         raise SystemExit(f"unknown: {', '.join(unknown)}; known here are {', '.join(known)}")
     return list(wanted)

@@ -29,6 +29,8 @@ def _figures(title: str, account: Account, found: Findings) -> Table:
     table.add_row("flows", f"{len(flows)}")
     table.add_row("  jobs", f"{sum(len(told.jobs) for told in flows):,}")
     table.add_row("  entries in their logs", f"{sum(len(told.entries) for told in flows):,}")
+    recovered = sum(entry["event"] == "flow.recovered" for told in flows for entry in told.entries)
+    table.add_row("  recovered after the engine had lost them", f"{recovered}")
     table.add_row("  requests sent again", f"{sum(max(0, order.posts - 1) for order in account.orders)}")
     table.add_row("watchers", f"{sum(len(order.watches) for order in account.orders)}")
     table.add_row("faults", f"{len(account.strikes)}")

@@ -66,13 +66,23 @@ def faults(
     chance = Random(f"{seed}/faults")
     drawn = [*wanted, *chance.choices(wanted, k=max(0, count - len(wanted)))]
     chance.shuffle(drawn)
-    plan, at = [], 2.0
+    plan: list[Fault] = []
+    at, free_at = 2.0, dict[str, float]()
     for number, kind in enumerate(drawn[:count]):
         name, _, role = kind.partition("-")
         verb = Verb(name)
         lasts = chance.uniform(0.3, LONGEST.get((verb, role), 3)) * slowness
         target = chance.choice(targets[role])
+        if at < free_at.get(_place(target), 0):
+            # What is just starting is left alone for a moment, or nobody would see it recover.
+            at = free_at[_place(target)]
+        free_at[_place(target)] = at + lasts + 2.5
         plan.append(Fault(number=number, verb=verb, role=role, target=target, at=at, lasts=lasts))
         # Some come while the one before still lasts.
         at += chance.choice((0.2, 1, 1)) * lasts + chance.uniform(0.5, 3) * slowness
     return plan
+
+
+def _place(target: str) -> str:
+    """`bullflow up` goes down with everything."""
+    return "up" if target == "all" else target

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from bullflow import auditor
 from bullflow.wire import Event
 from support.eventually import eventually
 from support.servers import Valkey
@@ -29,10 +32,27 @@ async def engine(own_valkey: Valkey) -> AsyncIterator[Redis]:
 
 
 @pytest_asyncio.fixture
-async def lossy(store_url: str, own_valkey: Valkey, data_dir: Path, stage: Stage) -> AsyncIterator[Service]:
+async def lossy(
+    store_url: str, own_valkey: Valkey, engine: Redis, data_dir: Path, stage: Stage
+) -> AsyncIterator[Service]:
     """A service of the stage over an engine of its own."""
+
+    async def marked() -> bool:
+        return bool(await engine.exists("bullflow:bull:mark"))
+
     async with running(settings_for(store_url, own_valkey.url, "bull", data_dir), [stage.worker()]) as service:
+        await eventually(marked)
         yield service
+
+
+async def dispatched(service: Service, flow_id: str, times: int = 1) -> None:
+    """Return when the engine has told so often that it has the flow."""
+
+    async def so() -> bool:
+        events = [entry.event for entry in await service.log_of(flow_id)]
+        return events.count("flow.dispatched") >= times
+
+    await eventually(so)
 
 
 async def becomes(service: Service, flow_id: str, wanted: dict[str, str]) -> None:
@@ -83,3 +103,190 @@ async def test_a_flow_goes_on_after_the_engine_was_wiped_and_what_had_completed_
         "root": 2, "left": 2, "done": 1, "held": 2, "ok": 1,
     }  # fmt: skip
     await assert_log_is_sound(lossy, flow.id)
+
+
+class Snapshot:
+    """What the engine knew at one moment. A server that lost its last writes comes back with it."""
+
+    def __init__(self, keys: dict[str, tuple[bytes, int]]) -> None:
+        self._keys = keys
+
+    @classmethod
+    async def of(cls, url: str) -> "Snapshot":
+        async with Redis.from_url(url) as raw:
+            names = await raw.keys("*")
+            return cls({name: (await raw.dump(name), max(0, await raw.pttl(name))) for name in names})
+
+    async def put_back(self, url: str) -> None:
+        async with Redis.from_url(url) as raw, raw.pipeline(transaction=True) as pipe:
+            pipe.flushall()
+            for name, (value, ttl) in self._keys.items():
+                pipe.restore(name, ttl, value)
+            await pipe.execute()
+
+
+async def test_what_has_ended_does_not_run_again_when_the_engine_has_forgotten_its_end(
+    lossy: Service, own_valkey: Valkey, engine: Redis, stage: Stage
+) -> None:
+    flow = await lossy.create(job("sum", "root", job("value", "slow", value=1), job("hold", "first"), job("hold", "b")))
+    await becomes(lossy, flow.id, {"slow": "completed", "first": "active", "b": "active"})
+    before = await Snapshot.of(own_valkey.url)
+    stage.release("first")
+    await becomes(lossy, flow.id, {"first": "completed"})
+
+    await before.put_back(own_valkey.url)
+    told = await recovered(lossy, flow.id)
+    stage.release("b")
+    ended = await lossy.client.wait(flow.id, timeout=20)
+
+    assert told.data["reason"] == "the engine has forgotten that 1 of its jobs had ended"
+    assert (ended.status, ended.result) == ("completed", 1)
+    assert stage.starts == {"slow": 1, "first": 1, "b": 2, "root": 1}
+    await assert_log_is_sound(lossy, flow.id)
+
+
+async def test_a_flow_that_had_ended_does_not_begin_again_when_the_engine_goes_back_to_before_its_end(
+    lossy: Service, own_valkey: Valkey, engine: Redis, stage: Stage
+) -> None:
+    flow = await lossy.create(job("sum", "root", job("hold", "child")))
+    await stage.started("child")
+    before = await Snapshot.of(own_valkey.url)
+    stage.release("child")
+    ended = await lossy.client.wait(flow.id, timeout=10)
+
+    await before.put_back(own_valkey.url)
+
+    async def doomed() -> bool:
+        jobs = [await engine.hget(key, "defa") for key in await engine.keys("bull:stage:*-1") if "lock" not in key]
+        return all(jobs)
+
+    await eventually(doomed)
+    assert stage.starts == {"child": 1, "root": 1}
+    assert (await lossy.client.get(flow.id)).last_seq == ended.last_seq
+
+
+async def test_a_flow_that_lost_one_job_is_recovered_whole_and_what_ran_of_it_is_told_to_stop(
+    lossy: Service, engine: Redis, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor, "QUIET_FOR", timedelta(0))
+    monkeypatch.setattr(auditor, "LOOK_EVERY", timedelta(seconds=1))
+    flow = await lossy.create(job("sum", "root", job("hold", "runs"), job("value", "lost", delay=600_000)))
+    await becomes(lossy, flow.id, {"runs": "active", "lost": "delayed"})
+    lost = (await jobs_by_key(lossy, flow.id))["lost"].job_id
+
+    await engine.zrem("bull:stage:delayed", lost)
+    await engine.delete(f"bull:stage:{lost}")
+    told = await recovered(lossy, flow.id)
+    await stage.started("runs", 2)
+
+    assert told.data["reason"] == "the engine has lost 1 of its jobs"
+    assert stage.aborted == {"runs": "cancelled"}
+    await becomes(lossy, flow.id, {"runs": "active", "lost": "delayed"})
+    assert {found.job_id[-2:] for found in (await jobs_by_key(lossy, flow.id)).values()} == {"-2"}
+    stage.release("runs")
+    await lossy.client.cancel(flow.id)
+    await assert_log_is_sound(lossy, flow.id)
+
+
+async def test_a_parent_that_waits_for_nothing_is_found_and_its_flow_recovered(
+    lossy: Service, engine: Redis, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor, "QUIET_FOR", timedelta(0))
+    monkeypatch.setattr(auditor, "LOOK_EVERY", timedelta(seconds=1))
+    flow = await lossy.create(job("sum", "root", job("value", "lost", delay=600_000), job("hold", "kept")))
+    await becomes(lossy, flow.id, {"lost": "delayed", "kept": "active"})
+    root = flow.jobs[0].job_id
+    await engine.delete(f"bull:stage:{root}:dependencies")
+
+    told = await recovered(lossy, flow.id)
+
+    assert told.data["reason"] == "the engine has 1 of its jobs wait for nothing"
+    await lossy.client.cancel(flow.id)
+
+
+async def test_what_the_streams_did_not_tell_is_settled_from_the_engine_itself(
+    lossy: Service, engine: Redis, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events that are deleted at once, as if the recorder had been away while the stream was trimmed."""
+    monkeypatch.setattr(auditor, "QUIET_FOR", timedelta(0))
+    monkeypatch.setattr(auditor, "LOOK_EVERY", timedelta(seconds=1))
+    stage.broken.add("bad!")
+    await engine.hset("bull:stage:meta", "opts.maxLenEvents", "0")
+    flow = await lossy.create(
+        job("told", "root", job("value", "good", value=5), job("value", "bad", ignoreDependencyOnFailure=True))
+    )
+
+    ended = await lossy.client.wait(flow.id, timeout=20)
+
+    assert ended.result == {"values": [5], "failures": ["bad is beyond repair"]}
+    await assert_log_is_sound(lossy, flow.id)
+
+
+async def test_jobs_of_a_flow_that_had_ended_are_cancelled_when_the_engine_has_lost_them(
+    lossy: Service, engine: Redis, stage: Stage
+) -> None:
+    stage.broken.add("bad!")
+    flow = await lossy.create(job("sum", "root", job("value", "bad"), job("value", "later", delay=600_000)))
+    await becomes(lossy, flow.id, {"root": "failed", "later": "delayed"})
+
+    await engine.flushall()
+    await becomes(lossy, flow.id, {"later": "cancelled"})
+
+    later = (await jobs_by_key(lossy, flow.id))["later"]
+    assert later.error is not None
+    assert later.error.message == "the engine has lost it, and its flow had ended before"
+    assert (await lossy.client.get(flow.id)).status == "failed"
+
+
+async def test_a_paused_queue_is_paused_before_its_lost_jobs_come_back(
+    lossy: Service, engine: Redis, stage: Stage
+) -> None:
+    first = await lossy.run(job("value", "first"))
+    await lossy.client.pause_queue("stage")
+    flow = await lossy.create(job("value", "only"))
+    await dispatched(lossy, flow.id)
+
+    await engine.flushall()
+    await recovered(lossy, flow.id)
+
+    await dispatched(lossy, flow.id, 2)
+
+    assert first.status == "completed"
+    assert stage.starts == {"first": 1}
+    await lossy.client.resume_queue("stage")
+    assert (await lossy.client.wait(flow.id, timeout=10)).status == "completed"
+
+
+async def test_a_flow_can_be_lost_twice_and_after_a_retry(lossy: Service, engine: Redis, stage: Stage) -> None:
+    stage.broken.add("bad!")
+    flow = await lossy.create(job("sum", "root", job("value", "bad", value=2), job("hold", "held")))
+    await becomes(lossy, flow.id, {"root": "failed", "held": "active"})
+    stage.broken.clear()
+    stage.release("held")
+    await becomes(lossy, flow.id, {"held": "completed"})
+    await lossy.client.pause_queue("stage")
+    await lossy.client.retry(flow.id)
+
+    for time in (2, 3):
+        await dispatched(lossy, flow.id, time)
+        await engine.flushall()
+    await dispatched(lossy, flow.id, 4)
+    await lossy.client.resume_queue("stage")
+    ended = await lossy.client.wait(flow.id, timeout=20)
+
+    assert (ended.status, ended.result) == ("completed", 2)
+    assert stage.starts == {"bad": 2, "held": 1, "root": 1}
+    await assert_log_is_sound(lossy, flow.id)
+
+
+async def test_a_delay_goes_on_where_it_was(lossy: Service, engine: Redis, stage: Stage) -> None:
+    flow = await lossy.create(job("value", "later", delay=3_000))
+    await dispatched(lossy, flow.id)
+
+    await engine.flushall()
+    await recovered(lossy, flow.id)
+    ended = await lossy.client.wait(flow.id, timeout=20)
+
+    assert ended.finished_at is not None
+    took = datetime.fromisoformat(ended.finished_at) - datetime.fromisoformat(ended.created_at)
+    assert timedelta(seconds=2.9) < took < timedelta(seconds=5.5)

@@ -14,7 +14,7 @@ in the middle leaves it to the next one.
 `docs/decisions/0019-recovery.md` says why it is done like this.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -22,11 +22,12 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock, milliseconds
+from bullflow.comparison import Compared, Comparison
 from bullflow.engine.connection import Client
-from bullflow.engine.presence import Mark, as_number, endings, look, mark_as_gone
+from bullflow.engine.presence import Mark, as_number, endings
 from bullflow.engine.remover import Remover
 from bullflow.engine.stream import child_in
-from bullflow.flow.audit import AuditedJob, Drift, compare
+from bullflow.flow.audit import AuditedJob, Drift
 from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import Fact, FactId, FactKind
 from bullflow.flow.record import Changes
@@ -34,15 +35,12 @@ from bullflow.flow.recovery import recover
 from bullflow.flow.states import FLOW_ENDED
 from bullflow.loop import Wake
 from bullflow.store import audits, decisions, reruns, states
-from bullflow.store.audits import Page
 from bullflow.store.database import Database
 from bullflow.store.transaction import Transaction
-from bullflow.together import in_groups
 
 BEAT_EVERY = timedelta(seconds=1)
 LOOK_EVERY = timedelta(seconds=5)
 QUIET_FOR = timedelta(seconds=10)
-JOBS_A_LOOK = 2_000
 SLACK = timedelta(seconds=60)
 """Flows that have ended so long before the engine's last mark are certain to have ended there as well."""
 
@@ -72,7 +70,6 @@ class Auditor:
         client: Client,
         prefix: str,
         *,
-        recorder: Recording,
         remover: Remover,
         clock: Clock,
         lost: Callable[[], Awaitable[None]],
@@ -82,8 +79,8 @@ class Auditor:
         self._database = database
         self._client = client
         self._prefix = prefix
-        self._recorder = recorder
         self._remover = remover
+        self._comparison = Comparison(database, client, prefix)
         self._mark = Mark(client, prefix)
         self._clock = clock
         self._lost = lost
@@ -94,6 +91,11 @@ class Auditor:
         self._next_look = 0
         self._after = ""
         self.wake = Wake()
+
+    def begin(self, recorder: Recording) -> None:
+        """Called when this process becomes the leader: others may have looked since it last was."""
+        self._recorder = recorder
+        self._remembered = None
 
     def suspect(self, reason: str) -> None:
         """Compare everything as soon as possible, once more if that is being done."""
@@ -138,60 +140,32 @@ class Auditor:
         comparing = f"comparing-{self._clock()}"
         await self._mark.write(comparing)
         drifted = 0
-        async for page in self._all_pages(suspicion):
-            drifted += await self._compare_page(page, ended=True)
+        async for compared in self._comparison.all(suspicion.since):
+            drifted += await self._mend(compared)
         if self._suspicion is suspicion and await self._mark.read() == comparing:
             self._suspicion = None
         self.log.warning("auditor.compared", reason=suspicion.reason, drifted=drifted)
         return drifted
 
-    async def _all_pages(self, suspicion: _Suspicion) -> AsyncIterator[Page]:
-        after: str | None = ""
-        while after is not None:
-            async with self._database.read() as snapshot:
-                page = await audits.unfinished(snapshot, after, None)
-            yield page
-            after = page.next
-        after = ""
-        while after is not None:
-            async with self._database.read() as snapshot:
-                page = await audits.ended(snapshot, after, suspicion.since)
-            yield page
-            after = page.next
-
     async def _compare_some(self) -> int:
         now = self._clock()
-        async with self._database.read() as snapshot:
-            page = await audits.unfinished(snapshot, self._after, now - milliseconds(QUIET_FOR))
-        drifted = await self._compare_page(page, ended=False)
+        page = await self._comparison.unfinished(self._after, quiet_since=now - milliseconds(QUIET_FOR))
+        drifted = 0
+        async for compared in self._comparison.of_page(page, ended=False):
+            drifted += await self._mend(compared)
         self._after = page.next or ""
         self._next_look = now + milliseconds(LOOK_EVERY)
         return drifted
 
-    async def _compare_page(self, page: Page, *, ended: bool) -> int:
-        drifted = 0
-        for flow_ids in in_groups(page.flows, page.flows.__getitem__, JOBS_A_LOOK):
-            drifted += await self._compare(flow_ids, ended=ended)
-        return drifted
-
-    async def _compare(self, flow_ids: Sequence[str], *, ended: bool) -> int:
-        async with self._database.read() as snapshot:
-            jobs = await audits.jobs(snapshot, flow_ids, ended=ended)
-        at, drifts = await self._look(jobs, earlier=ended)
+    async def _mend(self, compared: Compared) -> int:
+        drifts = compared.drifts
         if not drifts:
             return 0
         await self._doom([revenant for drift in drifts for revenant in drift.revenants])
         await self._recorder.caught_up()
-        await self._settle([unheard for drift in drifts for unheard in drift.unheard], at)
-        await self._recover([drift for drift in drifts if drift.needs_recovery], jobs)
+        await self._settle([unheard for drift in drifts for unheard in drift.unheard], compared.at)
+        await self._recover([drift for drift in drifts if drift.needs_recovery], compared.jobs)
         return len(drifts)
-
-    async def _look(self, jobs: Sequence[AuditedJob], *, earlier: bool) -> tuple[int, list[Drift]]:
-        wanted = [(job.queue_name, job.job_id) for job in jobs]
-        if earlier:
-            wanted += [(job.queue_name, job.earlier) for job in jobs if job.earlier is not None]
-        found = await look(self._client, self._prefix, wanted)
-        return found.at, compare(jobs, found.seen)
 
     async def _doom(self, revenants: Sequence[tuple[AuditedJob, str]]) -> None:
         """What has ended must not run again. That is certain at once: an ended job does not come back by itself."""
@@ -239,9 +213,9 @@ class Auditor:
         of_these = [job for job in jobs if job.flow_id in flow_ids]
         if not of_these:
             return set()
-        await mark_as_gone(self._client, self._prefix, [job.job_id for job in of_these if job.is_root])
-        _, again = await self._look(of_these, earlier=False)
-        return {drift.flow_id for drift in again if drift.all_gone}
+        await self._remover.keep_out([job.job_id for job in of_these if job.is_root])
+        again = await self._comparison.of_jobs(of_these, earlier=False)
+        return {drift.flow_id for drift in again.drifts if drift.all_gone}
 
     async def _keep(self, transaction: Transaction, drifts: dict[str, Drift], gone: set[str]) -> Changes:
         """Decide again about these flows, under their locks, and write it down."""

@@ -16,8 +16,9 @@ from bullflow.engine.delivery import Delivery
 from bullflow.engine.keys import aborts_channel, withdrawn_key
 from bullflow.engine.producer import Producer
 from bullflow.engine.queue import Queue
-from bullflow.engine.remover import Remover, Withdrawn
+from bullflow.engine.remover import Remover
 from bullflow.errors import EngineAway
+from bullflow.flow.ending import Withdrawn
 from bullflow.flow.plan import Branch
 from support.eventually import eventually
 from support.growing import PARENTS, a_parent, grown, page

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -49,7 +50,7 @@ async def dispatched(service: Service, flow_id: str, times: int = 1) -> None:
     """Return when the engine has told so often that it has the flow."""
 
     async def so() -> bool:
-        events = [entry.event for entry in await service.log_of(flow_id)]
+        events = [entry.event.value for entry in await service.log_of(flow_id)]
         return events.count("flow.dispatched") >= times
 
     await eventually(so)
@@ -108,7 +109,7 @@ async def test_a_flow_goes_on_after_the_engine_was_wiped_and_what_had_completed_
 class Snapshot:
     """What the engine knew at one moment. A server that lost its last writes comes back with it."""
 
-    def __init__(self, keys: dict[str, tuple[bytes, int]]) -> None:
+    def __init__(self, keys: dict[Any, tuple[Any, int]]) -> None:
         self._keys = keys
 
     @classmethod

@@ -7,10 +7,12 @@ from rich.console import Console
 from rich.text import Text
 
 from bullflow import serve
+from bullflow.cli.drifts import compare_engine
 from bullflow.cli.modules import load_workers
 from bullflow.cli.options import Concurrency, DatabaseUrl, DataDir, Host, LogLevel, Port, RedisUrl
 from bullflow.cli.running import run, run_for_long
 from bullflow.doctor import doctor as examine
+from bullflow.errors import Misconfigured
 from bullflow.settings import load
 
 OptionalTargets = Annotated[
@@ -108,18 +110,30 @@ def upgrade(data_dir: DataDir = None, database_url: DatabaseUrl = None, log_leve
     _say(run_for_long(settings, serve.upgrade(settings)))
 
 
-def doctor(data_dir: DataDir = None, database_url: DatabaseUrl = None, redis_url: RedisUrl = None) -> None:
+def doctor(
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    redis_url: RedisUrl = None,
+    engine: Annotated[
+        bool, typer.Option("--engine", help="Compare every flow that goes on with what the engine has of it.")
+    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="With --engine: have what differs mended.")] = False,
+) -> None:
     """Check that everything bullflow stands on is there, and say what to do about what is not.
 
-    Example: bullflow doctor --redis-url redis://localhost:6379/0
+    Example: bullflow doctor --engine --redis-url redis://localhost:6379/0
     """
     settings = load(data_dir=data_dir, database_url=database_url, redis_url=redis_url)
+    if repair and not engine:
+        raise Misconfigured("--repair goes with --engine")
     checks = run(examine(settings))
     console = Console(soft_wrap=True)
     for check in checks:
         mark = Text("✓ ", "green") if check.ok else Text("✗ ", "bold red")
         console.print(mark + Text(check.name, "bold") + Text(f": {check.detail}"))
-    if not all(check.ok for check in checks):
+    if not all(check.ok for check in checks if not (engine and check.name == "recorder")):
+        raise typer.Exit(1)
+    if engine and not compare_engine(settings, console, repair=repair):
         raise typer.Exit(1)
 
 

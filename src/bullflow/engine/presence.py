@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 
 from bullflow.engine.connection import away
-from bullflow.engine.keys import mark_key, queue_key, withdrawn_key
+from bullflow.engine.keys import mark_key, queue_key
 from bullflow.engine.stream import json_of
 from bullflow.flow.audit import Presence
 from bullflow.flow.facts import Json
 
 KEYS_A_SCRIPT = 1_000
-MARKED_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +36,6 @@ async def look(client: Redis, prefix: str, jobs: Sequence[tuple[str, str]]) -> L
     states = [state for answer in answers for state in answer]
     seen = {job_id: Presence(state) for (_, job_id), state in zip(jobs, states, strict=True)}
     return Look(at=int(seconds) * 1_000 + int(micros) // 1_000, seen=seen)
-
-
-async def mark_as_gone(client: Redis, prefix: str, root_job_ids: Sequence[str]) -> None:
-    """Keep out whoever has read these runs in the store before and is about to dispatch them; raises EngineAway."""
-    async with away(), client.pipeline(transaction=False) as pipe:
-        for job_id in root_job_ids:
-            pipe.set(withdrawn_key(prefix, job_id), 1, ex=round(MARKED_FOR.total_seconds()))
-        await pipe.execute()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,10 @@ All of it can be done again.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from enum import IntEnum
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -21,8 +22,6 @@ from bullflow.engine.bell import sealed
 from bullflow.engine.connection import away
 from bullflow.engine.keys import CANCELLED, HAS_GROWN, aborts_channel, queue_key, withdrawn_key
 from bullflow.flow.ending import Withdrawn
-
-__all__ = ["Remover", "Withdrawn"]
 
 MARKED_FOR = timedelta(hours=1)
 KEYS_A_SCRIPT = 1_000
@@ -39,13 +38,21 @@ class Remover:
         self._prefix = prefix
         self._origin = origin
 
+    async def keep_out(self, root_job_ids: Sequence[str]) -> None:
+        """See to it that these runs of flows are not dispatched any more by whoever has read them before."""
+        async with away(), self._client.pipeline(transaction=False) as pipe:
+            self._mark(pipe, root_job_ids)
+            await pipe.execute()
+
+    def _mark(self, pipe: Any, root_job_ids: Iterable[str]) -> None:
+        for job_id in root_job_ids:
+            pipe.set(withdrawn_key(self._prefix, job_id), 1, ex=round(MARKED_FOR.total_seconds()))
+
     async def doom(self, jobs: Sequence[Withdrawn]) -> list[Withdrawn]:
         """See to it that none of these starts any more; returns those that wait in a queue or for children."""
         keys = [queue_key(self._prefix, job.queue_name, job.job_id) for job in jobs]
         async with away(), self._client.pipeline(transaction=False) as pipe:
-            for job in jobs:
-                if job.is_root:
-                    pipe.set(withdrawn_key(self._prefix, job.job_id), 1, ex=round(MARKED_FOR.total_seconds()))
+            self._mark(pipe, (job.job_id for job in jobs if job.is_root))
             marks = len(pipe)
             for start in range(0, len(keys), KEYS_A_SCRIPT):
                 some = keys[start : start + KEYS_A_SCRIPT]

@@ -41,21 +41,24 @@ async def recording(base: Base) -> None:
         log=telemetry.logger("dispatcher"),
     )
     withdrawer = base.withdrawer
+    auditor = _auditor(base, dispatcher)
 
     def heard(work: dict[str, Any] | None) -> None:
         if work is None or "accepted" in work:
             dispatcher.hear(None if work is None else work["accepted"])
         if work is None or "ended" in work:
             withdrawer.wake.ring()
+        if work is not None and "suspect" in work:
+            auditor.suspect(work["suspect"])
 
     base.work.on(heard)
     leader = Leader(
         base.database, holder=base.origin, term=settings.lease, clock=now_ms, log=telemetry.logger("leader")
     )
-    await leader.lead(partial(_lead, base, dispatcher, withdrawer))
+    await leader.lead(partial(_lead, base, dispatcher, withdrawer, auditor))
 
 
-async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held: Held) -> None:
+async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, auditor: Auditor, held: Held) -> None:
     """What only the leader does. It ends when the recorder finds that somebody else leads."""
     dispatcher.begin()
     async with running(
@@ -71,10 +74,10 @@ async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, held
         _regulating(base),
         _answering(base),
     ):
-        await _writing_down(base, dispatcher, held)
+        await _writing_down(base, auditor, held)
 
 
-async def _writing_down(base: Base, dispatcher: Dispatcher, held: Held) -> None:
+async def _writing_down(base: Base, auditor: Auditor, held: Held) -> None:
     """What the engine tells, and, where it has lost something, what is left of it."""
     settings, log = base.settings, telemetry.logger("recorder")
     reading = connect(engine_url(settings), "bullflow:recorder", block=BLOCK)
@@ -88,10 +91,10 @@ async def _writing_down(base: Base, dispatcher: Dispatcher, held: Held) -> None:
         most_lines=settings.max_log_lines,
         limits=Limits(jobs=settings.max_jobs, depth=settings.max_depth, data_bytes=settings.max_data_bytes),
         recorded=partial(tell_recorded, base),
-        suspect=lambda reason: auditor.suspect(reason),
+        suspect=auditor.suspect,
         log=log,
     )
-    auditor = _auditor(base, dispatcher, recorder)
+    auditor.begin(recorder)
     give_up_on = (LeadershipLost,)
     try:
         async with running(
@@ -104,7 +107,7 @@ async def _writing_down(base: Base, dispatcher: Dispatcher, held: Held) -> None:
         await reading.aclose()
 
 
-def _auditor(base: Base, dispatcher: Dispatcher, recorder: Recorder) -> Auditor:
+def _auditor(base: Base, dispatcher: Dispatcher) -> Auditor:
     async def lost() -> None:
         # A queue that is paused must be so before anything is dispatched again.
         await regulator_of(base).run_once()
@@ -114,7 +117,6 @@ def _auditor(base: Base, dispatcher: Dispatcher, recorder: Recorder) -> Auditor:
         base.database,
         base.client,
         base.settings.prefix,
-        recorder=recorder,
         remover=base.remover,
         clock=now_ms,
         lost=lost,

@@ -41,6 +41,11 @@ def tell_recovered(base: Base, changes: Changes) -> None:
     base.work.ring({"accepted": [(flow.id, sum(flow.counts.values())) for flow in changes.flows if flow.dispatch_due]})
 
 
+def tell_suspicion(base: Base, reason: str) -> None:
+    """Whoever leads compares everything with the engine."""
+    base.work.ring({"suspect": reason})
+
+
 def tell_ended(base: Base, changes: Changes) -> None:
     """Flows were ended by a decision: who watches is told, and the leader withdraws them."""
     tell_watchers(base, changes)

@@ -1,0 +1,99 @@
+"""`bullflow doctor --engine`: how the engine differs from the store, and having it mended."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bullflow.clock import milliseconds, now_ms
+from bullflow.comparison import Comparison
+from bullflow.flow.audit import Drift
+from bullflow.serve.base import Base, open_base
+from bullflow.serve.leading import recording
+from bullflow.serve.running import running
+from bullflow.serve.telling import tell_suspicion
+from bullflow.settings import Settings
+from bullflow.store import leases
+
+ENDED_WITHIN = timedelta(hours=1)
+LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
+LOOKS = 6
+REPAIRED_WITHIN = timedelta(seconds=60)
+ASKED_FOR = "an operator has asked for it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """How many flows with how many jobs were compared, and which of them differ."""
+
+    flows: int
+    jobs: int
+    drifts: Sequence[Drift]
+    recorder_works: bool
+
+
+async def examine_engine(settings: Settings, seen: Callable[[int], None]) -> Examination:
+    """Compare every flow that goes on, or has ended within the hour; raises StoreAway, EngineAway.
+
+    What differs is looked at again for a few seconds: a recorder that is at work may only not be there yet.
+    `seen` is told how many flows have been compared.
+    """
+    async with open_base(settings) as base:
+        return await _examine(base, seen)
+
+
+async def repair_engine(settings: Settings, found: Examination) -> Examination:
+    """Have what differs mended by whoever leads, or by this process while nobody does; returns what still differs."""
+    async with open_base(settings) as base, _a_recorder(base, is_there=found.recorder_works), running(base.work.run()):
+        drifts = found.drifts
+        waited = timedelta(0)
+        while drifts and waited < REPAIRED_WITHIN:
+            # Told again, because a bell may be missed and the leader may change.
+            tell_suspicion(base, ASKED_FOR)
+            await asyncio.sleep(2)
+            waited += timedelta(seconds=2)
+            drifts = await _still(Comparison(base.database, base.client, settings.prefix), drifts)
+        return Examination(
+            flows=found.flows, jobs=found.jobs, drifts=drifts, recorder_works=await _recorder_works(base)
+        )
+
+
+async def _examine(base: Base, seen: Callable[[int], None]) -> Examination:
+    comparison = Comparison(base.database, base.client, base.settings.prefix)
+    flows, jobs = set[str](), 0
+    drifts: list[Drift] = []
+    async for compared in comparison.all(now_ms() - milliseconds(ENDED_WITHIN)):
+        flows |= {job.flow_id for job in compared.jobs}
+        jobs += len(compared.jobs)
+        drifts += compared.drifts
+        seen(len(flows))
+    for _ in range(LOOKS):
+        if drifts:
+            await asyncio.sleep(LOOK_AGAIN_AFTER.total_seconds())
+            drifts = await _still(comparison, drifts)
+    return Examination(flows=len(flows), jobs=jobs, drifts=drifts, recorder_works=await _recorder_works(base))
+
+
+async def _still(comparison: Comparison, drifts: Sequence[Drift]) -> list[Drift]:
+    """How these flows differ now."""
+    flow_ids = [drift.flow_id for drift in drifts]
+    return [
+        drift
+        for start in range(0, len(flow_ids), 100)
+        for drift in (await comparison.of_flows(flow_ids[start : start + 100], ended=True)).drifts
+    ]
+
+
+async def _recorder_works(base: Base) -> bool:
+    async with base.database.read() as snapshot:
+        return await leases.is_held(snapshot, leases.RECORDER, now_ms())
+
+
+@asynccontextmanager
+async def _a_recorder(base: Base, *, is_there: bool) -> AsyncIterator[None]:
+    if is_there:
+        yield
+    else:
+        async with running(recording(base)):
+            yield

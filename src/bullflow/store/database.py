@@ -4,62 +4,45 @@ SQLite and Postgres differ in three things, and all three are settled here:
 
 * SQLite has one writer. All writes of a process go through one connection, and a transaction takes
   the write lock when it begins (`BEGIN IMMEDIATE`), so it never finds at its end that it was too
-  late, and other processes wait their turn in `busy_timeout` instead of showing `database is locked`.
+  late, and other processes wait their turn in `busy_timeout`. Whoever waits in vain fails, and with it
+  all who have waited behind it: nobody waits for the sum of their times.
 * Reads see one snapshot: a deferred transaction on SQLite (with WAL, readers never wait for the
   writer), `REPEATABLE READ` on Postgres.
 * Long lists of ids are sent as one parameter (`sql`).
 """
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any, Literal
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    create_engine,
-    event,
-)
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
 from bullflow.errors import Misconfigured, StoreAway
+from bullflow.store import postgres
 from bullflow.store.transaction import Transaction
+from bullflow.store.trouble import away
 
 Dialect = Literal["sqlite", "postgresql"]
 
 READERS = 8
 WRITERS = 8
-BUSY_SECONDS = 20
-STATEMENT_SECONDS = 30
+BUSY_SECONDS = 5
 PLACE_SECONDS = 20
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -16384",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA journal_size_limit = 67108864",
 )
-
-
-# A connection that died without a word is found within half a minute, and no statement of ours takes longer than that.
-_POSTGRES = {
-    "connect_timeout": 5,
-    "application_name": "bullflow",
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-    "options": f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c idle_in_transaction_session_timeout=60000",
-}
 
 
 def dialect_of(url: str) -> Dialect:
@@ -96,9 +79,13 @@ class Database:
         self._threads = ThreadPoolExecutor(writers + READERS, thread_name_prefix="bullflow-store")
         self._may_write = asyncio.Semaphore(writers)
         self._may_read = asyncio.Semaphore(READERS)
+        self._trouble: str | None = None
+        self._trouble_at = 0.0
 
     def _engine(self, size: int, isolation: Literal["READ COMMITTED", "REPEATABLE READ"]) -> Engine:
-        return self._sqlite(size) if self.dialect == "sqlite" else self._postgres(size, isolation)
+        if self.dialect == "postgresql":
+            return postgres.engine_of(driver_url(self.url), size, isolation)
+        return self._sqlite(size)
 
     def _sqlite(self, size: int) -> Engine:
         engine = create_engine(
@@ -114,28 +101,17 @@ class Database:
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: Any) -> None:
             cursor = connection.cursor()
-            for pragma in _PRAGMAS:
+            for pragma in (f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}", *_PRAGMAS):
                 cursor.execute(pragma)
             cursor.close()
 
         return engine
 
-    def _postgres(self, size: int, isolation: Literal["READ COMMITTED", "REPEATABLE READ"]) -> Engine:
-        return create_engine(
-            driver_url(self.url),
-            isolation_level=isolation,
-            poolclass=QueuePool,
-            pool_size=size,
-            max_overflow=0,
-            hide_parameters=True,
-            connect_args=_POSTGRES,
-        )
-
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """One snapshot of the store."""
         begin = _begin_snapshot if self.dialect == "sqlite" else _begin_itself
-        async with _away(), _place(self._may_read):
+        async with away(), _place(self._may_read):
             transaction = Transaction(self._reader, self._threads, begin)
             try:
                 yield transaction
@@ -155,7 +131,11 @@ class Database:
         begin: Callable[[Connection], None] = _begin_itself
         if self.dialect == "sqlite":
             begin = _begin_replayable if replayable else _begin_durable
-        async with _away(), _place(self._may_write):
+        asked_at = monotonic()
+        async with self._noting_trouble(), away(), _place(self._may_write):
+            if self._trouble is not None and self._trouble_at > asked_at:
+                # Whoever was first in line has waited in vain, and for as long as this one.
+                raise StoreAway(self._trouble)
             transaction = Transaction(self._writer, self._threads, begin)
             try:
                 yield transaction
@@ -163,6 +143,20 @@ class Database:
                 await transaction.abandon()
                 raise
             await transaction.end(commit=True)
+
+    @asynccontextmanager
+    async def _noting_trouble(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except StoreAway as error:
+            self._trouble, self._trouble_at = error.reason, monotonic()
+            raise
+        self._trouble = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last write has failed, until one does not."""
+        return self._trouble
 
     async def close(self) -> None:
         self._writer.dispose()
@@ -205,31 +199,3 @@ def _begin_immediate(connection: Connection, synchronous: str) -> None:
         connection.exec_driver_sql(f"PRAGMA synchronous = {synchronous}")
         connection.info["synchronous"] = synchronous
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-@asynccontextmanager
-async def _away() -> AsyncIterator[None]:
-    """A database that cannot be reached, is locked or shuts down is StoreAway; all other errors are faults of ours."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        if is_wrong(error):
-            raise
-        raise StoreAway(getattr(error, "orig", None) or error) from error
-    except DBAPIError as error:
-        if error.connection_invalidated or _will_pass(error):
-            raise StoreAway(error.orig or error) from error
-        raise
-    except OSError as error:
-        raise StoreAway(error) from error
-
-
-def _will_pass(error: DBAPIError) -> bool:
-    """Postgres is read-only for now, out of something, shutting down, or cannot be talked to."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return state == "25006" or state.startswith(("08", "53", "57P0"))
-
-
-def is_wrong(error: Exception) -> bool:
-    """SQLite's driver calls a wrong statement operational as well; its code tells."""
-    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from bullflow.errors import StoreAway
-from bullflow.store.database import BUSY_SECONDS, dialect_of, driver_url, is_wrong
+from bullflow.store.database import dialect_of, driver_url
+from bullflow.store.trouble import is_wrong, store_away
 
+BUSY_SECONDS = 20
 # Any number will do, as long as every bullflow uses the same one for this lock.
 _MIGRATION_LOCK = 8420_2026
 
@@ -31,7 +32,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
     except OperationalError as error:
         if is_wrong(error):
             raise
-        raise StoreAway(error.orig or error) from error
+        raise store_away(error) from error
     return before, newest()
 
 
@@ -41,7 +42,7 @@ def current(url: str) -> str | None:
         with _engine(url).connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
     except OperationalError as error:
-        raise StoreAway(error.orig or error) from error
+        raise store_away(error) from error
 
 
 def newest() -> str:

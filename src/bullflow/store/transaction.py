@@ -12,7 +12,9 @@ from typing import Any, TypeVar, cast
 import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, CursorResult, Engine, Executable, ScalarResult
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+
+from bullflow.store.postgres import Impatient
 
 T = TypeVar("T")
 _Parameters = Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
@@ -85,10 +87,17 @@ class Transaction:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             # Nobody else may touch the connection before the thread has let it go.
+            self._hurry()
             while not running.done():
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({running})
             raise
+
+    def _hurry(self) -> None:
+        connection = self._open
+        if connection is not None and self.dialect.name != "sqlite":
+            with suppress(InvalidRequestError):  # its thread has just closed it, or found it broken
+                cast("Impatient", connection.connection.driver_connection).hurry()
 
 
 def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -35,7 +35,12 @@ def _seconds(value: Any) -> Any:
 
 
 def _seconds_or_forever(value: Any) -> Any:
-    return None if value == FOREVER else _seconds(value)
+    if value == FOREVER:
+        return None
+    read = _seconds(value)
+    if isinstance(read, str) and not read.startswith("P"):
+        raise ValueError(f"must be a number of seconds, or {FOREVER}")
+    return read
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]

@@ -152,3 +152,20 @@ def test_a_fault_does_not_show_the_password_of_a_url() -> None:
 
     assert "secret" not in str(refused.value)
     assert "@db/flows" in str(refused.value)
+
+
+def test_ended_flows_are_kept_for_a_month_or_as_long_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().keep_flows == timedelta(days=30)
+    for said, meant in (("3600", timedelta(hours=1)), ("P90D", timedelta(days=90)), ("forever", None)):
+        monkeypatch.setenv("BULLFLOW_KEEP_FLOWS", said)
+
+        assert load().keep_flows == meant
+
+
+@pytest.mark.parametrize("said", ["0", "59", "-1", "never", "1e99"])
+def test_a_time_that_ended_flows_cannot_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    """Less than a minute would take the answer away from who waits for it."""
+    monkeypatch.setenv("BULLFLOW_KEEP_FLOWS", said)
+
+    with pytest.raises(Misconfigured, match=r"BULLFLOW_KEEP_FLOWS=.* (equal to 1 minute|seconds, or forever)"):
+        load()

@@ -13,8 +13,10 @@ the locks of the flows, so two who do it at once take turns.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, not_, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, not_, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from bullflow.flow.states import OPEN
 from bullflow.store import users
@@ -139,24 +141,13 @@ async def _hidden_of(connection: Transaction, flow_ids: Sequence[str]) -> list[s
 
 async def erase_rows(connection: Transaction, flow_ids: Sequence[str], most: int) -> bool:
     """Erase about `most` rows of these flows, which are hidden and locked; True when nothing is left of them."""
-    left = most - await _erase_entries(connection, flow_ids, most)
+    left = most - await _erase_newest(connection, Flow.id, LogEntry.flow_id, LogEntry.seq, flow_ids, most)
     if left > 0:
         left -= await _erase_jobs(connection, flow_ids, left)
     if left <= 0:
         return False
     await connection.execute(delete(Flow).where(one_of(connection, Flow.id, flow_ids)))
     return True
-
-
-async def _erase_entries(connection: Transaction, flow_ids: Sequence[str], most: int) -> int:
-    newest = (
-        select(LogEntry.flow_id, LogEntry.seq)
-        .where(one_of(connection, LogEntry.flow_id, flow_ids))
-        .order_by(LogEntry.flow_id.desc(), LogEntry.seq.desc())
-        .limit(most)
-    )
-    erased = await connection.execute(delete(LogEntry).where(tuple_(LogEntry.flow_id, LogEntry.seq).in_(newest)))
-    return erased.rowcount
 
 
 async def _erase_jobs(connection: Transaction, flow_ids: Sequence[str], most: int) -> int:
@@ -168,19 +159,35 @@ async def _erase_jobs(connection: Transaction, flow_ids: Sequence[str], most: in
         .limit(most)
     )
     job_ids = list(newest)
-    lines = await _erase_lines(connection, job_ids, most)
+    lines = await _erase_newest(connection, FlowJob.id, JobLogLine.id, JobLogLine.n, job_ids, most)
     if lines >= most:
         return lines
     await connection.execute(delete(FlowJob).where(one_of(connection, FlowJob.id, job_ids)))
     return lines + len(job_ids)
 
 
-async def _erase_lines(connection: Transaction, job_ids: Sequence[str], most: int) -> int:
-    some = (
-        select(JobLogLine.id, JobLogLine.n)
-        .where(one_of(connection, JobLogLine.id, job_ids))
-        .order_by(JobLogLine.id.desc(), JobLogLine.n.desc())
-        .limit(most)
+Column = InstrumentedAttribute[Any]
+
+
+async def _erase_newest(
+    connection: Transaction, owner: Column, owned_by: Column, number: Column, ids: Sequence[str], most: int
+) -> int:
+    """Erase the last `most` of the numbered rows that these owners have; returns how many numbers that were.
+
+    Said as ranges, which both databases read by the key; SQLite would compare every row of an owner with a list.
+    """
+    last, first = (select(end(number)).where(owned_by == owner).scalar_subquery() for end in (func.max, func.min))
+    rows = await connection.execute(
+        select(owner.label("id"), last.label("last"), first.label("first")).where(one_of(connection, owner, ids))
     )
-    erased = await connection.execute(delete(JobLogLine).where(tuple_(JobLogLine.id, JobLogLine.n).in_(some)))
-    return erased.rowcount
+    ranges, left = [], most
+    for row in rows:
+        if row.last is not None and left > 0:
+            length = min(left, row.last - row.first + 1)
+            ranges.append({"owner": row.id, "from": row.last - length + 1})
+            left -= length
+    if ranges:
+        await connection.execute(
+            delete(owned_by.class_).where(owned_by == bindparam("owner"), number >= bindparam("from")), ranges
+        )
+    return most - left

@@ -39,6 +39,11 @@ class Process:
         assert line, f"{self._command} ended with {self._popen.wait()}:\n{self.log()}"
         return line
 
+    def lines(self) -> list[str]:
+        """All that the command says; returns when it has ended."""
+        assert self._popen.stdout is not None
+        return self._popen.stdout.read().splitlines()
+
     def log(self) -> str:
         return self._log.read_text()
 

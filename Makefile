@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE_MODULES := tests/node/node_modules
 
-.PHONY: help demo up test bench pictures lint types check lock clean
+.PHONY: help demo up test bench soak pictures lint types check lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Install what t
 
 bench: $(VENV)/dev.installed ## Measure speed on SQLite and Postgres (minutes, not in the tests)
 	$(BIN)/python -m bench
+
+soak: $(VENV)/dev.installed ## See that neither store nor engine grows while flows come and go (minutes, not in the tests)
+	$(BIN)/python -m bench.soak
 
 pictures: $(VENV)/dev.installed ## Take the pictures of the docs again
 	PYTHONPATH=. $(BIN)/python docs/pictures.py > /dev/null

@@ -1,10 +1,11 @@
 """`bullflow up` in a process of its own, on a new data directory, for the length of a measurement."""
 
+import os
 import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,6 +18,7 @@ import psutil
 class Running:
     url: str
     process: psutil.Process
+    data_dir: Path
 
     def engine(self) -> psutil.Process:
         """The embedded Valkey."""
@@ -24,14 +26,17 @@ class Running:
 
 
 @contextmanager
-def up(database_url: str | None = None) -> Iterator[Running]:
-    """A service with the no-op worker in its process; SQLite without a url."""
+def up(
+    database_url: str | None = None, workers: Sequence[str] = ("bench.noop:worker",), **settings: str
+) -> Iterator[Running]:
+    """A service with workers in its process; SQLite without a url. The settings are named as in the environment."""
     with tempfile.TemporaryDirectory(prefix="bullflow-bench-") as folder:
         flags = ["--data-dir", f"{folder}/data", "--port", "0", "--log-level", "warning"]
         flags += ["--database-url", database_url] if database_url else []
         with (Path(folder) / "up.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "bullflow.cli.main", "up", "bench.noop:worker", *flags],
+                [sys.executable, "-m", "bullflow.cli.main", "up", *workers, *flags],
+                env={**os.environ, **settings},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -41,7 +46,7 @@ def up(database_url: str | None = None) -> Iterator[Running]:
             line = process.stdout.readline()
             if not line:
                 raise SystemExit((Path(folder) / "up.log").read_text())
-            yield Running(url=line.split()[-1], process=psutil.Process(process.pid))
+            yield Running(url=line.split()[-1], process=psutil.Process(process.pid), data_dir=Path(folder) / "data")
         finally:
             process.terminate()
             process.wait(60)

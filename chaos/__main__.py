@@ -5,6 +5,7 @@ The same seed makes the same flows and the same faults.
 
 import argparse
 import asyncio
+import json
 import shutil
 import signal
 import sys
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chaos import notes, report, ring, schedule
-from chaos.findings import find
+from chaos.findings import Findings, find
 from chaos.schedule import Fault
 from chaos.stage import NODE_PACKAGES, Stage, Wish, possible
 
@@ -72,10 +74,22 @@ def _run(console: Console, arguments: argparse.Namespace, database: str, seed: i
             )
         found = find(account, notes.read(wish.notes))
         shutil.copy(wish.notes, logs)
+        _keep_what_is_wrong(account, found, logs)
         report.show(console, f"{arguments.scenario}, {database}, seed {seed}", account, found)
         if not found.all_is_well():
             console.print(f"[bold red]seed {seed}[/]: {' '.join(sys.argv[1:])}")
         return found.all_is_well()
+
+
+def _keep_what_is_wrong(account: ring.Account, found: Findings, logs: Path) -> None:
+    """Everything that is known of each flow that is named in a finding."""
+    lines = [f"{kind}: {line}" for kind, lines in found.by_kind().items() for line in lines]
+    (logs / "findings.txt").write_text("".join(f"{line}\n" for line in lines))
+    for order in account.orders:
+        told = account.reading.flows.get(order.id or "")
+        if told is not None and any(told.flow["id"] in line for line in lines):
+            shown = {"asked": order.plan.body, **asdict(told), "watches": [asdict(watch) for watch in order.watches]}
+            (logs / f"{order.plan.tag}.json").write_text(json.dumps(shown, indent=1))
 
 
 def _kinds(arguments: argparse.Namespace, database: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from chaos import shapes
+from chaos import schedule, shapes
 from chaos.clients import Clients, Order
 from chaos.reading import Reader, Reading
 from chaos.saboteur import Saboteur, Strike
@@ -60,7 +60,7 @@ async def run(
             async with Clients(stage.urls, seed) as clients:
                 saboteur = Saboteur(stage, wish.folder, note)
                 showing = asyncio.create_task(_show(standing, clients, saboteur, tell))
-                serving = asyncio.create_task(_serve(clients, orders, _length(faults)))
+                serving = asyncio.create_task(_serve(clients, orders, schedule.arrivals(seed, flows, faults)))
                 try:
                     await saboteur.carry_out(faults)
                     faults_ended = time.time()
@@ -87,17 +87,11 @@ async def run(
         )
 
 
-def _length(faults: Sequence[Fault]) -> float:
-    """Seconds from the begin to the end of the last fault."""
-    return max((fault.at + fault.lasts for fault in faults), default=5.0)
-
-
-async def _serve(clients: Clients, orders: Sequence[Order], length: float) -> None:
-    """Clients come evenly for as long as there are faults."""
+async def _serve(clients: Clients, orders: Sequence[Order], arrivals: Sequence[float]) -> None:
     start = asyncio.get_running_loop().time()
     async with asyncio.TaskGroup() as tasks:
-        for place, order in enumerate(orders):
-            tasks.create_task(clients.serve(order, at=start + length * place / len(orders)))
+        for order, at in zip(orders, arrivals, strict=True):
+            tasks.create_task(clients.serve(order, at=start + at))
 
 
 async def _show(standing: Standing, clients: Clients, saboteur: Saboteur, tell: Tell) -> None:

@@ -83,6 +83,20 @@ def faults(
     return plan
 
 
+def arrivals(seed: int, count: int, faults: Sequence[Fault]) -> list[float]:
+    """When so many flows are asked for, in seconds: some at any time, more just before a fault or within it."""
+    chance = Random(f"{seed}/arrivals")
+    length = max((fault.at + fault.lasts for fault in faults), default=5.0)
+    return sorted(_arrival(chance, length, faults) for _ in range(count))
+
+
+def _arrival(chance: Random, length: float, faults: Sequence[Fault]) -> float:
+    if not faults or chance.random() < 0.4:
+        return chance.uniform(0, length)
+    fault = chance.choice(faults)
+    return chance.uniform(fault.at - 1.5, fault.at + fault.lasts / 2)
+
+
 def _place(target: str) -> str:
     """`bullflow up` goes down with everything."""
     return "up" if target == "all" else target

@@ -85,11 +85,11 @@ class _Maker:
                 yield end - begin
 
     def _data(self, label: str) -> dict[str, Any]:
-        slow = self._chance.random() < 0.05
+        slow = self._chance.random() < 0.1
         return {
             "label": label,
             "seed": self._chance.randrange(2**31),
-            "ms": self._chance.randint(200, 2_000) if slow else self._chance.randint(0, 40),
+            "ms": self._chance.randint(200, 2_000) if slow else self._chance.randint(0, 100),
             "fails": 0,
             "hopeless": False,
             "alone": False,

@@ -3,7 +3,9 @@
 There is one tail in a process, however many watch. The recorder rings with the flows that it has
 written about; `run_once` reads what is new of those that somebody here follows, once, and hands each
 entry, serialised once, to all of their listeners. Bells can be missed, so every few seconds the
-last numbers of all followed flows are compared; when nobody watches, nothing is read.
+last numbers of all followed flows are compared; when nobody watches, nothing is read. Those who follow all
+flows have no such numbers: when some bells may have been missed, they get every flow that has changed since the
+last one that was heard.
 
 A listener that joins is told from which `seq` on it will hear; what lies before, it reads from the
 log itself. Joining and handing out happen in one thread of control, so nothing falls between.
@@ -18,7 +20,7 @@ from typing import Any, Protocol
 import orjson
 from structlog.typing import FilteringBoundLogger
 
-from bullflow.clock import iso
+from bullflow.clock import Clock, iso, milliseconds
 from bullflow.errors import NotFound
 from bullflow.loop import Wake
 from bullflow.store import log as flow_log
@@ -30,6 +32,9 @@ from bullflow.store.views import FlowView
 LOOK_EVERY = timedelta(seconds=2)
 ENTRIES_A_READ = 1_000
 SUMMARIES_A_READ = 500
+MOST_MISSED = 10_000
+SLACK = timedelta(seconds=60)
+"""A flow's last change is as old as what has happened in the engine, of which the record may be a while behind."""
 PROGRESS_PAUSE = timedelta(milliseconds=100)
 
 
@@ -79,13 +84,16 @@ class _Thinned:
 class Notifier:
     """The tail, and who listens."""
 
-    def __init__(self, database: Database, *, log: FilteringBoundLogger) -> None:
+    def __init__(self, database: Database, *, clock: Clock, log: FilteringBoundLogger) -> None:
         self._database = database
+        self._clock = clock
         self._log = log
         self._channels: dict[str, _Channel] = {}
         self._everything: defaultdict[str, set[Listener]] = defaultdict(set)
         self._changed: set[str] = set()
         self._look_at_all = False
+        self._heard_at = clock()
+        self._missed_since: int | None = None
         self._thinned = _Thinned(self._hand_out_progress)
         self.wake = Wake()
 
@@ -128,8 +136,10 @@ class Notifier:
         """News from the bell; None says that some may have been missed."""
         if news is None:
             self._look_at_all = True
+            self._missed_since = self._missed_since or self._heard_at
             self.wake.ring()
             return
+        self._heard_at = self._clock()
         self._heard_of(flow_id for flow_id, *_ in news.get("flows", ()))
         for flow_id, job_id, progress in news.get("progress", ()):
             self._progress(flow_id, job_id, progress)
@@ -156,13 +166,17 @@ class Notifier:
     async def run_once(self) -> int:
         """Hand out what is new; returns how many entries and summaries."""
         changed, self._changed = self._changed, set()
+        missed_since, self._missed_since = self._missed_since, None
         try:
             if self._look_at_all or not changed:
                 changed |= await self._behind()
                 self._look_at_all = False
+            if missed_since is not None:
+                changed |= await self._missed_by_all(missed_since)
             return await self._hand_out_entries(changed) + await self._hand_out_summaries(changed)
         except BaseException:
             self._changed |= changed
+            self._missed_since = missed_since or self._missed_since
             raise
 
     async def _behind(self) -> set[str]:
@@ -173,6 +187,14 @@ class Notifier:
         async with self._database.read() as snapshot:
             last = await flow_log.last_seqs(snapshot, list(known))
         return {flow_id for flow_id, seq in last.items() if seq > known[flow_id]}
+
+    async def _missed_by_all(self, since: int) -> set[str]:
+        """What has changed since then of flows of those who follow all of theirs."""
+        found: set[str] = set()
+        for user_id in tuple(self._everything):
+            async with self._database.read() as snapshot:
+                found.update(await views.changed_since(snapshot, user_id, since - milliseconds(SLACK), MOST_MISSED))
+        return found
 
     async def _hand_out_entries(self, changed: set[str]) -> int:
         told = 0

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from bullflow import telemetry
-from bullflow.engine.bell import Bell
+from bullflow.engine.bell import PING_AFTER, Bell
 from bullflow.engine.connection import asked, away, connect
 from bullflow.engine.stream import EventStreams
 from bullflow.errors import EngineAway, EngineRefused
@@ -56,7 +56,7 @@ async def test_a_reader_of_streams_is_cancelled_at_once(client: Any, bull: Bull,
 
 @pytest.mark.parametrize("steps", STEPS)
 async def test_a_listener_to_the_bell_is_cancelled_at_once(bull: Bull, steps: int) -> None:
-    listening = connect(bull.url, "bell", forever=True)
+    listening = connect(bull.url, "bell", block=PING_AFTER)
     bell = Bell(listening, bull.prefix, origin="test", log=telemetry.logger("test"))
     bell.on(lambda _: None)
     task = await cancelled_after(steps, bell.run)

@@ -357,7 +357,7 @@ async def test_jobs_of_other_flows_run_on(bull: Bull, witness: Witness) -> None:
 @asynccontextmanager
 async def listening(bull: Bull) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
     """What is told on the channel of aborts, message by message."""
-    client = connect(bull.url, "listener", forever=True)
+    client = connect(bull.url, "listener")
     async with client.pubsub(ignore_subscribe_messages=True) as messages:
         await messages.subscribe(aborts_channel(bull.prefix))
 

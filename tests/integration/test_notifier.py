@@ -231,6 +231,31 @@ async def test_who_follows_all_flows_hears_of_changes_of_its_own_flows_alone(tai
     assert ear.heard == []
 
 
+async def test_who_follows_all_flows_gets_what_has_changed_while_bells_were_missed_and_no_more(either: Tail) -> None:
+    me, ear, clock = await either.submitter.user(), Ear(), either.submitter.clock
+    old, ended_long_ago = await either.flow(), await either.flow()
+    await either.end(ended_long_ago)
+    clock.forward(timedelta(hours=1))
+    either.notifier.follow_all(me, ear)
+    either.notifier.hear({"flows": []})
+    clock.forward(timedelta(seconds=5))
+    new, ended, theirs = await either.flow(), await either.flow(), await either.flow(user="somebody")
+    await either.end(ended)
+    clock.forward(timedelta(hours=1))
+    either.notifier.hear(None)
+    either.database.is_away = True
+    with pytest.raises(StoreAway):
+        await either.notifier.run_once()
+    either.database.is_away = False
+    either.notifier.hear({"flows": []})
+
+    await either.notifier.run_once()
+    await either.notifier.run_once()
+
+    assert sorted(flow.id for flow in ear.flows) == sorted([new, ended])
+    assert {old, theirs, ended_long_ago}.isdisjoint(flow.id for flow in ear.flows)
+
+
 async def test_of_fast_progress_the_first_and_the_last_value_come_and_few_between(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
     await tail.notifier.follow(flow_id, ear)

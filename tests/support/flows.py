@@ -1,11 +1,13 @@
 """Flows in the store: builders, a clock that the test moves, and the recorder's own transaction."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 from sqlalchemy import func, insert, select, text
 
+from bullflow.clock import milliseconds
 from bullflow.flow.facts import Fact, Json
 from bullflow.flow.fold import fold
 from bullflow.flow.record import Changes, FlowState, JobState
@@ -30,6 +32,9 @@ class HandClock:
 
     def __call__(self) -> int:
         return self.now
+
+    def forward(self, time: timedelta) -> None:
+        self.now += milliseconds(time)
 
     def new_id(self) -> str:
         head = f"{self.now:012x}"

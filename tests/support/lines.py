@@ -21,6 +21,9 @@ class Line:
     def __init__(self, to: str) -> None:
         self._to = to
         self._port = 0
+        self.dialled = 0
+        self.passed = 0
+        """How often somebody has connected, and how many pieces have gone either way."""
         self._flows = asyncio.Event()
         self._flows.set()
         self._is_cut = False
@@ -55,11 +58,10 @@ class Line:
 
     async def end(self) -> None:
         await self.cut()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.dialled += 1
         if self._is_cut:
             writer.transport.abort()
             return
@@ -93,6 +95,7 @@ class Line:
         with suppress(OSError):
             while piece := await reader.read(PIECE):
                 await self._flows.wait()
+                self.passed += 1
                 writer.write(piece)
                 await writer.drain()
         raise ConnectionError("one side has gone")

@@ -50,8 +50,8 @@ class Tail:
 
     def __init__(self, database: CountingDatabase) -> None:
         self.database = database
-        self.notifier = Notifier(database, log=telemetry.logger("notifier"))
         self.submitter = Submitter(database)
+        self.notifier = Notifier(database, clock=self.submitter.clock, log=telemetry.logger("notifier"))
 
     async def flow(self, *, entries: int = 1, user: str = users.LOCAL) -> str:
         """A new flow with so many entries in its log."""
@@ -67,6 +67,12 @@ class Tail:
             assert last is not None
             await log.append(transaction, [_entry(flow_id, last + n) for n in range(1, entries + 1)])
             await transaction.execute(update(Flow).where(Flow.id == flow_id).values(last_seq=last + entries))
+
+    async def end(self, flow_id: str) -> None:
+        """Let a flow have ended now, without telling anybody."""
+        now = self.submitter.clock()
+        async with self.database.write() as transaction:
+            await transaction.execute(update(Flow).where(Flow.id == flow_id).values(finished_at=now, updated_at=now))
 
     async def tell(self, flow_id: str, entries: int) -> None:
         """Add entries, ring, and let the notifier do its round."""

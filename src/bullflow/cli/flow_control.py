@@ -1,5 +1,6 @@
 """`bullflow flows`, the commands that decide: cancel, retry, explain, delete, and a job's log lines."""
 
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, TypeVar
 
@@ -46,6 +47,8 @@ def cancel(flow_id: FlowId, as_json: AsJson = False, url: Url = None) -> None:
     """
     flow = run(_with(url, lambda client: client.cancel(flow_id)))
     _tell(flow, _counted(flow), as_json=as_json)
+    if not flow.applied:
+        print("The engine does not answer; jobs that run there are stopped as soon as it does.", file=sys.stderr)
 
 
 def retry(

@@ -15,6 +15,7 @@ from bullflow.errors import ServiceAway
 from bullflow.flow.states import FLOW_ENDED
 from bullflow.settings import load
 from bullflow.wire import (
+    CancelledFlow,
     CreatedFlow,
     CreatedFlows,
     Event,
@@ -74,9 +75,9 @@ class AsyncClient:
         body = as_json({"flows": list(flows)})
         return (await self._ask(CreatedFlows, "POST", "/flows/bulk", content=body, headers=_JSON)).flows
 
-    async def cancel(self, flow_id: str) -> Flow:
-        """When this returns, no further job of the flow starts."""
-        return await self._act(Flow, "POST", Thing("flow", flow_id), "/cancel")
+    async def cancel(self, flow_id: str) -> CancelledFlow:
+        """No further job of the flow starts after this; unless the engine is away, and `applied` false."""
+        return await self._act(CancelledFlow, "POST", Thing("flow", flow_id), "/cancel")
 
     async def retry(self, flow_id: str) -> Flow:
         """Run again what failed or was cancelled; completed jobs keep their results."""

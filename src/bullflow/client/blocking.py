@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from bullflow.client.asynchronous import KEEP, AsyncClient
 from bullflow.wire import (
+    CancelledFlow,
     CreatedFlow,
     Event,
     Explanation,
@@ -70,8 +71,8 @@ class Client:
         """Create all of these flows, or none."""
         return self._do(self._async.create_many(flows))
 
-    def cancel(self, flow_id: str) -> Flow:
-        """When this returns, no further job of the flow starts."""
+    def cancel(self, flow_id: str) -> CancelledFlow:
+        """No further job of the flow starts after this; unless the engine is away, and `applied` false."""
         return self._do(self._async.cancel(flow_id))
 
     def retry(self, flow_id: str) -> Flow:

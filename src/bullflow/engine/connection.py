@@ -10,6 +10,7 @@ an answer without `away`, which raises such a cancellation afterwards, and nothi
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -35,16 +36,14 @@ Client = Redis
 """A connection to the engine, for rooms that only hand it on."""
 
 ANSWER_WITHIN = timedelta(seconds=10)
+QUESTION_WITHIN = timedelta(seconds=3)
 _CANCEL_AGAIN_AFTER = timedelta(seconds=0.05)
 
 T = TypeVar("T")
 
 
-def connect(url: str, name: str, *, block: timedelta = timedelta(0), forever: bool = False) -> Redis:
-    """A client that answers, or fails, within `ANSWER_WITHIN` on top of what its commands may `block`.
-
-    With `forever` it may wait without end for messages, and finds out by pings whether the line is alive.
-    """
+def connect(url: str, name: str, *, block: timedelta = timedelta(0)) -> Redis:
+    """A client that answers, or fails, within `ANSWER_WITHIN` on top of what its commands may `block`."""
     # redis-py takes this option for TCP only.
     tcp: dict[str, Any] = {} if url.startswith("unix:") else {"socket_keepalive": True}
     return Redis.from_url(
@@ -53,14 +52,19 @@ def connect(url: str, name: str, *, block: timedelta = timedelta(0), forever: bo
         encoding_errors="replace",
         client_name=name,
         socket_connect_timeout=5,
-        socket_timeout=None if forever else (ANSWER_WITHIN + block).total_seconds(),
+        socket_timeout=(ANSWER_WITHIN + block).total_seconds(),
         health_check_interval=0 if block else 30,
         retry=Retry(NoBackoff(), 0),
         **tcp,
     )
 
 
-_AWAY_FOR_NOW = ("LOADING", "READONLY", "OOM", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF")
+_AWAY_FOR_NOW = (
+    *("LOADING", "READONLY", "OOM", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MISCONF"),
+    "UNBLOCKED",  # it has become a replica while somebody waited
+)
+_IN_A_SCRIPT = re.compile(r"-(OOM|READONLY|MISCONF|NOREPLICAS) ")
+"""How Redis before version 7 tells that a script was refused for such a reason."""
 
 
 @asynccontextmanager
@@ -98,16 +102,23 @@ async def asked(command: Awaitable[T]) -> T:
 
 def engine_error(error: Exception) -> EngineAway | EngineRefused:
     """The error of ours for one of redis-py's."""
-    if (
-        isinstance(error, ResponseError)
-        and not str(error).startswith(_AWAY_FOR_NOW)
-        and not isinstance(error, _PASSING)
-    ):
-        return EngineRefused(error)
+    if isinstance(error, ResponseError) and not isinstance(error, _PASSING):
+        told = str(error)
+        if not told.startswith(_AWAY_FOR_NOW) and not _IN_A_SCRIPT.search(told):
+            return EngineRefused(error)
     return EngineAway(error)
 
 
 _PASSING = (BusyLoadingError, ReadOnlyError, OutOfMemoryError, TryAgainError, ClusterDownError, MasterDownError)
+
+
+async def in_time(answer: Awaitable[T], at_most: timedelta = QUESTION_WITHIN) -> T:
+    """The answer to a question for which somebody waits; EngineAway when it takes longer than that."""
+    try:
+        async with asyncio.timeout(at_most.total_seconds()):
+            return await answer
+    except TimeoutError:
+        raise EngineAway(f"no answer within {at_most.total_seconds():g} s") from None
 
 
 async def ping(client: Redis) -> None:

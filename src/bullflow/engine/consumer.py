@@ -20,7 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from bullflow.clock import milliseconds, now_ms
 from bullflow.engine.asking import Asking
 from bullflow.engine.attempt import Attempts, Reach, Running
-from bullflow.engine.bell import Bell
+from bullflow.engine.bell import PING_AFTER, Bell
 from bullflow.engine.below import Below
 from bullflow.engine.connection import asked, away, connect
 from bullflow.engine.delivery import Delivery
@@ -61,7 +61,7 @@ class Consumer:
         client = connect(url, busy_worker_name(prefix, queue_name, worker_id))
         self._pipe = Pipe(client)
         self._blocking: Redis = connect(url, worker_name(prefix, queue_name, worker_id), block=LONGEST_WAIT)
-        self._listening: Redis = connect(url, f"bullflow:aborts:{worker_id}", forever=True)
+        self._listening: Redis = connect(url, f"bullflow:aborts:{worker_id}", block=PING_AFTER)
         self.queue = Queue(self._pipe, prefix, queue_name, worker=worker_id, lock_ms=milliseconds(keeping.lock))
         self._free = concurrency
         self._slot_freed = asyncio.Event()

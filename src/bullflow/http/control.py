@@ -27,7 +27,7 @@ _RETRIED: dict[int | str, dict[str, Any]] = {
 @router.post(
     "/flows/{flow_id}/cancel",
     status_code=202,
-    response_model=wire.Flow,
+    response_model=wire.CancelledFlow,
     responses=responses(403, 404, 409),
     summary="Cancel a flow",
 )
@@ -35,9 +35,10 @@ async def cancel(flow_id: FlowId, rooms: InRooms) -> Response:
     """After the answer no further job of it starts; handlers that run are told to stop, and their results are ignored.
 
     Cancelling a cancelled flow changes nothing; one that has ended otherwise, with nothing left running, is a conflict.
+    If the engine does not answer, `applied` is false: the flow is cancelled, and its jobs are stopped when it does.
     """
-    await rooms.cancel(rooms.user_id, flow_id)
-    return await _flow(rooms, flow_id)
+    applied = await rooms.cancel(rooms.user_id, flow_id)
+    return await _flow(rooms, flow_id, applied=applied)
 
 
 @router.post(
@@ -109,6 +110,6 @@ async def _retried(rooms: Rooms, plan: Plan, *, dry_run: bool) -> Response:
     return answer(plan_shape(plan)) if dry_run else await _flow(rooms, plan.flow_id)
 
 
-async def _flow(rooms: Rooms, flow_id: str) -> Response:
+async def _flow(rooms: Rooms, flow_id: str, **more: bool) -> Response:
     async with rooms.database.read() as snapshot:
-        return answer(flow_shape(await views.flow(snapshot, rooms.user_id, flow_id)), 202)
+        return answer({**flow_shape(await views.flow(snapshot, rooms.user_id, flow_id)), **more}, 202)

@@ -11,7 +11,7 @@ from uuid_utils import uuid7
 
 from bullflow import telemetry
 from bullflow.engine.address import engine_url
-from bullflow.engine.bell import Bell
+from bullflow.engine.bell import PING_AFTER, Bell
 from bullflow.engine.connection import Client, connect
 from bullflow.engine.keys import news_channel, work_channel
 from bullflow.engine.remover import Remover
@@ -43,7 +43,7 @@ async def open_base(settings: Settings) -> AsyncIterator[Base]:
     client = connect(engine_url(settings), "bullflow:service")
     log = telemetry.logger("bell")
     # Those who listen block for as long as it is quiet, so they have a connection of their own.
-    listening = connect(engine_url(settings), "bullflow:bells", forever=True)
+    listening = connect(engine_url(settings), "bullflow:bells", block=PING_AFTER)
     remover = Remover(client, settings.prefix, origin=origin)
     withdrawer = Withdrawer(database, remover, log=telemetry.logger("withdrawer"))
     try:

@@ -61,6 +61,7 @@ async def recording(base: Base) -> None:
 async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, auditor: Auditor, held: Held) -> None:
     """What only the leader does. It ends when the recorder finds that somebody else leads."""
     dispatcher.begin()
+    base.news.ring(None)  # whoever led before may have died between writing and ringing
     async with running(
         loop.run(
             "dispatcher", dispatcher.run_once, wake=dispatcher.wake, interval=DISPATCHER_LOOKS, log=dispatcher.log

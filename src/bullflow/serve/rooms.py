@@ -2,15 +2,17 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from bullflow import loop, telemetry
 from bullflow.clock import now_ms
-from bullflow.engine.connection import Client, ping
+from bullflow.engine.connection import Client, in_time, ping
 from bullflow.engine.control import queue_facts
 from bullflow.engine.places import places
 from bullflow.errors import Misconfigured
+from bullflow.flow.explain import Example, Place
+from bullflow.flow.queues import QueueFacts
 from bullflow.http.app import create_app
 from bullflow.http.rooms import Probe, Rooms
 from bullflow.http.server import HttpServer, url_of
@@ -33,11 +35,21 @@ Ready = Callable[[str], None]
 async def build_rooms(base: Base) -> Rooms:
     async with base.database.write() as transaction:
         user_id = await users.ensure(transaction, users.LOCAL, new_id(), now_ms())
-    notifier = Notifier(base.database, log=telemetry.logger("notifier"))
+    notifier = Notifier(base.database, clock=now_ms, log=telemetry.logger("notifier"))
     base.news.on(notifier.hear)
 
     withdrawer = base.withdrawer
-    asks = partial(queue_facts, base.client, base.settings.prefix)
+
+    # Somebody waits for the answer to each of these, and has one without the engine as well.
+    async def asks(names: Sequence[str]) -> dict[str, QueueFacts]:
+        return await in_time(queue_facts(base.client, base.settings.prefix, names))
+
+    async def finds(jobs: Sequence[Example]) -> dict[str, Place]:
+        return await in_time(places(base.client, base.settings.prefix, jobs))
+
+    async def doom(flow_id: str) -> None:
+        await in_time(withdrawer.doom(flow_id))
+
     return Rooms(
         settings=base.settings,
         database=base.database,
@@ -45,7 +57,7 @@ async def build_rooms(base: Base) -> Rooms:
         cancel=Cancel(
             base.database,
             clock=now_ms,
-            doom=withdrawer.doom,
+            doom=doom,
             decided=partial(tell_watchers, base),
             doomed=partial(tell_withdrawer, base),
         ),
@@ -54,7 +66,7 @@ async def build_rooms(base: Base) -> Rooms:
         explain=Explain(
             base.database,
             queue_facts=asks,
-            places=partial(places, base.client, base.settings.prefix),
+            places=finds,
             clock=now_ms,
         ),
         regulate=Regulate(base.database, apply=regulator_of(base).apply),
@@ -71,6 +83,10 @@ def probes(database: Database, client: Client) -> dict[str, Probe]:
     async def store() -> None:
         async with database.read() as snapshot:
             await leases.is_held(snapshot, leases.RECORDER, now_ms())
+        if database.trouble is not None:
+            # It may be full, or locked: then it can be read, and nothing can be accepted.
+            async with database.write() as transaction:
+                await users.touch(transaction, users.LOCAL)
 
     async def recorder_works() -> None:
         async with database.read() as snapshot:

@@ -28,17 +28,21 @@ class Cancel:
         self._decided = decided
         self._doomed = doomed
 
-    async def __call__(self, user_id: str, flow_id: str) -> None:
-        """Raises NotFound, Conflict for a flow that has ended otherwise, StoreAway.
+    async def __call__(self, user_id: str, flow_id: str) -> bool:
+        """Whether the engine knows of it already; raises NotFound, StoreAway, Conflict for what has ended otherwise.
 
-        The engine may be away: then nothing starts either, and the flow is withdrawn when it is back.
+        If not, the flow is withdrawn as soon as the engine answers. Until then a worker that does reach the engine may
+        begin jobs of it, whose results are ignored.
         """
         changes = await self._decide(user_id, flow_id)
         if changes is not None:
             self._decided(changes)
+        is_doomed = False
         with suppress(Away, EngineRefused):
             await self._doom(flow_id)
+            is_doomed = True
         self._doomed()
+        return is_doomed
 
     async def _decide(self, user_id: str, flow_id: str) -> Changes | None:
         async with self._database.write() as transaction:

@@ -20,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 
 T = TypeVar("T")
 
+CONNECT_SECONDS = 5
 LOCK_SECONDS = 5
 STATEMENT_SECONDS = 10
 SILENCE_SECONDS = STATEMENT_SECONDS + 2
@@ -109,7 +110,7 @@ def _arguments() -> dict[str, Any]:
         "idle_in_transaction_session_timeout": IDLE_SECONDS,
     }
     return {
-        "connect_timeout": 5,
+        "connect_timeout": CONNECT_SECONDS,
         "application_name": "bullflow",
         "keepalives_idle": 10,
         "keepalives_interval": 5,

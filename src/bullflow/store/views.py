@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select
 
 from bullflow.errors import NotFound
 from bullflow.flow.states import JobStatus
@@ -99,6 +99,18 @@ async def flows(
         query = query.where(key < before)
     rows = await connection.execute(query.order_by(key.desc()).limit(limit))
     return [_flow_view(row) for row in rows]
+
+
+async def changed_since(connection: Transaction, user_id: str, since: int, limit: int) -> list[str]:
+    """Flows of this user that go on and have changed since that instant, or have ended since; at most so many."""
+    going_on = select(Flow.id).where(_UNFINISHED, Flow.user_id == user_id, Flow.updated_at >= since).limit(limit)
+    ended = select(Flow.id).where(Flow.finished_at >= since, Flow.user_id == user_id).limit(limit)
+    rows = [*await connection.scalars(going_on), *await connection.scalars(ended)]
+    return rows[:limit]
+
+
+# SQLite uses a partial index only for its very words.
+_UNFINISHED: ColumnElement[bool] = literal_column("flows.finished_at IS NULL")
 
 
 def _flows(user_id: str) -> Select[Any]:

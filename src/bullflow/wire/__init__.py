@@ -14,6 +14,7 @@ from bullflow.wire.reading import (
     read_retry,
 )
 from bullflow.wire.shown import (
+    CancelledFlow,
     CheckedFlow,
     CheckedFlows,
     CreatedFlow,
@@ -53,6 +54,7 @@ from bullflow.wire.shown import (
 
 __all__ = [
     "MAX_FAULTS",
+    "CancelledFlow",
     "CheckedFlow",
     "CheckedFlows",
     "CreatedFlow",

@@ -96,6 +96,14 @@ class Flow(_Out):
     deadline: str | None = None
 
 
+class CancelledFlow(Flow):
+    """A flow that was cancelled just now."""
+
+    applied: bool = Field(
+        True, description="Whether the engine knows already; else its jobs are stopped when it answers."
+    )
+
+
 class CreatedFlow(Flow):
     """A flow with the first of its jobs."""
 

@@ -1,14 +1,16 @@
 """Ended flows are deleted after their time, whole and in short steps; nothing else is, and no half of one is seen."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text, update
 
+from bullflow import forgetter as forgetter_module
 from bullflow import telemetry
-from bullflow.errors import NotFound
+from bullflow.errors import NotFound, StoreAway
 from bullflow.flow import ending, retry
 from bullflow.flow.facts import FactKind, Json, LogLine
 from bullflow.flow.tree import FlowRequest
@@ -21,6 +23,7 @@ from bullflow.store.erasing import Eraser, next_size
 from bullflow.store.flows import NewFlow
 from bullflow.store.keys import Key
 from bullflow.store.tables import Base, Flow, FlowJob, FlowTag, IdempotencyKey, JobLogLine, LogEntry
+from bullflow.store.transaction import Transaction
 from bullflow.store.views import FlowFilter
 from support.flows import START, HandClock, Submitter, how_many, node, record, rows
 from support.ledger import a_fact
@@ -147,15 +150,23 @@ async def test_a_backlog_is_worked_off_batch_by_batch_and_a_few_wait_for_the_nex
     assert await flows_left(database) == set()
 
 
-async def test_flows_that_cannot_go_hold_no_others_up(database: Database) -> None:
-    stuck, old = await Submitter(database).all(node(), node())
-    await complete(database, stuck, old)
+async def test_flows_that_cannot_go_hold_no_others_up_and_go_when_they_can(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetter_module, "FLOWS_A_ROUND", 2)
+    stuck, *old = await Submitter(database).all(*(node() for _ in range(6)))
+    await complete(database, stuck, *old)
     async with database.write() as transaction:
         await transaction.execute(update(Flow).where(Flow.id == stuck.id).values(withdraw_due=True, finished_at=1))
+    loop = forgetter(database)
 
-    await forgetter(database).run_once()
-
+    assert [await loop.run_once() for _ in range(3)] == [2, 2, 0]
     assert await flows_left(database) == {stuck.id}
+
+    async with database.write() as transaction:
+        await transaction.execute(update(Flow).values(withdraw_due=False))
+    await loop.run_once()
+    assert await flows_left(database) == set()
 
 
 # --- in steps, and seen by nobody --------------------------------------------------------------------
@@ -314,6 +325,34 @@ async def test_a_flow_is_deleted_by_its_user_in_the_same_steps(database: Databas
     assert await how_many(database, FlowJob) == 4
     with pytest.raises(NotFound):
         await delete(flow.user_id, flow.id)
+
+
+async def test_a_deletion_is_answered_once_nobody_sees_the_flow_though_the_store_goes_away_then(
+    database: Database,
+) -> None:
+    flow = await Submitter(database).one(TREE)
+    await complete(database, flow)
+
+    class Failing(Database):
+        """Goes away after its first transaction."""
+
+        writes = 0
+
+        @asynccontextmanager
+        async def write(self, *, replayable: bool = False) -> AsyncIterator[Transaction]:
+            self.writes += 1
+            if self.writes > 1:
+                raise StoreAway("the test has taken it away")
+            async with super().write(replayable=replayable) as transaction:
+                yield transaction
+
+    failing = Failing(database.url)
+    await Delete(failing, finish=None)(flow.user_id, flow.id)  # type: ignore[arg-type]
+
+    await failing.close()
+    assert await flows_left(database) == {flow.id}
+    await forgetter(database, START).run_once()
+    assert await flows_left(database) == set()
 
 
 async def test_no_user_is_the_one_to_whom_hidden_flows_belong(database: Database) -> None:

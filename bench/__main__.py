@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench import measure
 from bench.control import control
+from bench.recovery import recovery
 from bench.service import Running, machine, up
 
 MEASUREMENTS: dict[str, Callable[[Running], Awaitable[list[measure.Row]]]] = {
@@ -19,6 +20,7 @@ MEASUREMENTS: dict[str, Callable[[Running], Awaitable[list[measure.Row]]]] = {
     "burst": measure.burst,
     "big": measure.big_flow,
     "control": control,
+    "recovery": recovery,
     "idle": measure.idle,
 }
 

@@ -18,7 +18,13 @@ MOST_SHOWN = 40
 
 def compare_engine(settings: Settings, console: Console, *, repair: bool) -> bool:
     """Whether the engine has what the store says, in the end."""
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as progress:
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
         task = progress.add_task("comparing the engine with the store…")
         found = run(
             serve.examine_engine(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,13 @@ class Tail:
             cancel=Cancel(self.database, clock=clock, doom=_nothing, decided=lambda _: None, doomed=lambda: None),
             retry=Retry(self.database, clock=clock, finish=_nothing, decided=lambda _: None),
             delete=Delete(self.database, finish=_nothing),
-            explain=Explain(self.database, queue_facts=_no_engine, places=_no_engine, clock=clock),
+            explain=Explain(
+                self.database,
+                engine_takes=partial(_no_engine, ()),
+                queue_facts=_no_engine,
+                places=_no_engine,
+                clock=clock,
+            ),
             regulate=Regulate(self.database, apply=_no_engine),
             queue_facts=_no_engine,
             notifier=self.notifier,

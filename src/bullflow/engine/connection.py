@@ -37,6 +37,7 @@ Client = Redis
 
 ANSWER_WITHIN = timedelta(seconds=10)
 QUESTION_WITHIN = timedelta(seconds=3)
+_KEPT = timedelta(seconds=60)
 _CANCEL_AGAIN_AFTER = timedelta(seconds=0.05)
 
 T = TypeVar("T")
@@ -106,9 +107,13 @@ def engine_error(error: Exception) -> EngineAway | EngineRefused:
         told = str(error)
         if not told.startswith(_AWAY_FOR_NOW) and not _IN_A_SCRIPT.search(told):
             return EngineRefused(error)
-    return EngineAway(error)
+    return EngineAway(next((words for kind, words in _WORDS.items() if isinstance(error, kind)), error))
 
 
+_WORDS: dict[type[Exception], str] = {
+    OutOfMemoryError: "it is out of memory (maxmemory)",
+    ReadOnlyError: "it may only be read for now (it is a replica)",
+}
 _PASSING = (BusyLoadingError, ReadOnlyError, OutOfMemoryError, TryAgainError, ClusterDownError, MasterDownError)
 
 
@@ -119,6 +124,12 @@ async def in_time(answer: Awaitable[T], at_most: timedelta = QUESTION_WITHIN) ->
             return await answer
     except TimeoutError:
         raise EngineAway(f"no answer within {at_most.total_seconds():g} s") from None
+
+
+async def take(client: Redis, key: str) -> None:
+    """Raises EngineAway when the engine takes nothing, though it may answer: it is full, or may only be read."""
+    async with away():
+        await client.set(key, "1", ex=_KEPT)
 
 
 async def ping(client: Redis) -> None:

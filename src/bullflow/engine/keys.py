@@ -84,6 +84,11 @@ def mark_key(prefix: str) -> str:
     return f"bullflow:{prefix}:mark"
 
 
+def probe_key(prefix: str) -> str:
+    """Written to see whether the engine takes anything."""
+    return f"bullflow:{prefix}:probe"
+
+
 def withdrawn_key(prefix: str, root_job_id: str) -> str:
     """Stands while a flow's run has been taken back, so that who read the store before that does not dispatch it."""
     return f"bullflow:{prefix}:withdrawn:{root_job_id}"

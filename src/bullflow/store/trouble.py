@@ -14,6 +14,7 @@ _SQLITE = {
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_FULL: "there is no room left for it on its disk",
+    sqlite3.SQLITE_IOERR: "its disk takes nothing, or is full",
     sqlite3.SQLITE_READONLY: "it may only be read",
 }
 _POSTGRES = {

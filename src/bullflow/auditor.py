@@ -24,16 +24,16 @@ from structlog.typing import FilteringBoundLogger
 from bullflow.clock import Clock, milliseconds
 from bullflow.comparison import Compared, Comparison
 from bullflow.engine.connection import Client
-from bullflow.engine.presence import Mark, as_number, endings
+from bullflow.engine.insist import insist
+from bullflow.engine.presence import Mark, Shown, endings
 from bullflow.engine.remover import Remover
-from bullflow.engine.stream import child_in
-from bullflow.flow.audit import AuditedJob, Drift
+from bullflow.flow.audit import AuditedJob, Drift, Sign, Unheard, settled
 from bullflow.flow.ending import Withdrawn
-from bullflow.flow.facts import Fact, FactId, FactKind
+from bullflow.flow.facts import Fact
 from bullflow.flow.record import Changes
 from bullflow.flow.recovery import recover
 from bullflow.flow.states import FLOW_ENDED
-from bullflow.loop import Wake
+from bullflow.loop import Complaints, Wake
 from bullflow.store import audits, decisions, reruns, states
 from bullflow.store.database import Database
 from bullflow.store.transaction import Transaction
@@ -41,6 +41,7 @@ from bullflow.store.transaction import Transaction
 BEAT_EVERY = timedelta(seconds=1)
 LOOK_EVERY = timedelta(seconds=5)
 QUIET_FOR = timedelta(seconds=10)
+AGAIN_AFTER = timedelta(milliseconds=50)
 SLACK = timedelta(seconds=60)
 """Flows that have ended so long before the engine's last mark are certain to have ended there as well."""
 
@@ -86,7 +87,8 @@ class Auditor:
         self._lost = lost
         self._changed = changed
         self.log = log
-        self._remembered: int | None = None
+        self._complaints = Complaints("auditor", log)
+        self._remembered: Sign | None = None
         self._suspicion: _Suspicion | None = None
         self._next_look = 0
         self._after = ""
@@ -99,13 +101,18 @@ class Auditor:
 
     def suspect(self, reason: str) -> None:
         """Compare everything as soon as possible, once more if that is being done."""
-        since = self._suspicion.since if self._suspicion else (self._remembered or self._clock()) - milliseconds(SLACK)
+        if self._suspicion is None:
+            known = self._clock() if self._remembered is None else self._remembered.mark
+            since = known - milliseconds(SLACK)
+            self.log.warning("auditor.suspects", reason=reason)
+        else:
+            since = self._suspicion.since
         self._suspicion = _Suspicion(reason=reason, since=since)
         self.wake.ring()
 
     async def run_once(self) -> int:
         """Look whether the engine is the one that it was, and compare what is due; returns how many flows drifted."""
-        found = await self._look_at_mark()
+        shown = await self._look_at_sign()
         if self._suspicion is not None:
             await self._lost()
             drifted = await self._compare_all(self._suspicion)
@@ -114,26 +121,29 @@ class Auditor:
         else:
             drifted = 0
         if self._suspicion is None:
-            await self._move_mark(found)
+            await self._move_mark(shown)
         return drifted
 
-    async def _look_at_mark(self) -> int | None:
+    async def _look_at_sign(self) -> Shown:
         if self._remembered is None:
             async with self._database.read() as snapshot:
-                self._remembered = await audits.mark(snapshot, self._prefix)
-        found = as_number(await self._mark.read())
-        if self._remembered is not None and (found is None or found < self._remembered) and self._suspicion is None:
-            self.log.warning("auditor.engine_lost", mark=found, remembered=self._remembered)
-            self.suspect("the engine has lost what it knew")
-        return found
+                self._remembered = await audits.sign(snapshot, self._prefix)
+        # An engine that comes back may have forgotten what workers are about to begin again.
+        shown = await insist(self._mark.read, self._complaints, longest_pause=AGAIN_AFTER)
+        self._complaints.over()
+        doubt = self._remembered.doubt(shown.mark, shown.server) if self._remembered is not None else None
+        if doubt is not None and self._suspicion is None:
+            self.suspect(doubt)
+        return shown
 
-    async def _move_mark(self, found: int | None) -> None:
+    async def _move_mark(self, shown: Shown) -> None:
         """First in the engine, so that the store never remembers one that was not there."""
-        mark = max(self._clock(), (found or 0) + 1, (self._remembered or 0) + 1)
-        await self._mark.write(str(mark))
+        known = self._remembered.mark if self._remembered is not None else 0
+        sign = Sign(mark=max(self._clock(), (shown.mark or 0) + 1, known + 1), server=shown.server)
+        await self._mark.write(str(sign.mark))
         async with self._database.write(replayable=True) as transaction:
-            await audits.set_mark(transaction, self._prefix, mark)
-        self._remembered = mark
+            await audits.remember(transaction, self._prefix, sign)
+        self._remembered = sign
 
     async def _compare_all(self, suspicion: _Suspicion) -> int:
         """Every flow that goes on, and those that have ended not long ago; returns how many differed."""
@@ -142,7 +152,7 @@ class Auditor:
         drifted = 0
         async for compared in self._comparison.all(suspicion.since):
             drifted += await self._mend(compared)
-        if self._suspicion is suspicion and await self._mark.read() == comparing:
+        if self._suspicion is suspicion and (await self._mark.read()).text == comparing:
             self._suspicion = None
         self.log.warning("auditor.compared", reason=suspicion.reason, drifted=drifted)
         return drifted
@@ -174,26 +184,12 @@ class Auditor:
                 Withdrawn(job_id=job_id, queue_name=job.queue_name, is_root=job.is_root, is_parent=job.is_parent)
                 for job, job_id in revenants
             ]
-            await self._remover.remove(await self._remover.doom(jobs))
+            await self._remover.remove(await self._remover.doom(jobs, alone=True))
 
-    async def _settle(self, unheard: Sequence[tuple[AuditedJob, FactKind | None]], at: int) -> None:
-        ends = [(job.queue_name, job.job_id) for job, kind in unheard if kind is None]
-        known = await endings(self._client, self._prefix, ends) if ends else {}
-        facts: list[tuple[str, Fact]] = []
-        for job, kind in unheard:
-            end = known.get(job.job_id)
-            if kind is not None:
-                # As of the look: whatever has happened since has a later id.
-                facts.append((job.queue_name, Fact(id=FactId(at, 0), kind=kind, job_id=job.job_id)))
-            elif end is not None:
-                fact = Fact(
-                    id=max(FactId(end.at, 0), FactId(job.last_fact.ms, job.last_fact.n + 1)),
-                    kind=FactKind.FAILED if end.result is None else FactKind.COMPLETED,
-                    job_id=job.job_id,
-                    result=end.result,
-                    child=child_in(end.reason),
-                )
-                facts.append((job.queue_name, fact))
+    async def _settle(self, unheard: Sequence[Unheard], at: int) -> None:
+        ended = [(job.queue_name, job.job_id) for job, kind in unheard if kind is None]
+        ends = await endings(self._client, self._prefix, ended) if ended else {}
+        facts = settled(unheard, ends, at)
         if facts:
             await self._recorder.settle(facts)
             self.log.info("auditor.settled", jobs=len(facts))
@@ -221,23 +217,11 @@ class Auditor:
         """Decide again about these flows, under their locks, and write it down."""
         flows = await states.flows(transaction, sorted(drifts))
         open_jobs = await states.open_jobs_of(transaction, [flow.id for flow in flows])
-        due = [flow for flow in flows if not flow.dispatch_due and not flow.withdraw_due]
-        delays = await reruns.delays(transaction, [job.id for flow in due for job in open_jobs[flow.id]])
+        delays = await reruns.delays(transaction, [job.id for of_flow in open_jobs.values() for job in of_flow])
         decided: dict[bool, list[Changes]] = {True: [], False: []}
-        for flow in due:
-            drift = drifts[flow.id]
-            still = {job.job_id for job in open_jobs[flow.id]}
-            lost = {job.job_id for job in (*drift.lost, *drift.stuck)} & still
-            if not lost and not drift.revenants:
-                continue  # it was only not recorded yet
+        for flow in flows:
             changes = recover(
-                flow,
-                open_jobs[flow.id],
-                lost,
-                delays,
-                self._clock(),
-                reason=_reason(drift),
-                all_gone=flow.id in gone,
+                flow, drifts[flow.id], open_jobs[flow.id], delays, self._clock(), all_gone=flow.id in gone
             )
             if changes is not None:
                 decided[flow.status in FLOW_ENDED].append(changes)
@@ -253,11 +237,3 @@ def _together(changes: Sequence[Changes]) -> Changes:
         flows=tuple(flow for one in changes for flow in one.flows),
         entries=tuple(entry for one in changes for entry in one.entries),
     )
-
-
-def _reason(drift: Drift) -> str:
-    if drift.lost:
-        return f"the engine has lost {len(drift.lost)} of its jobs"
-    if drift.stuck:
-        return f"the engine has {len(drift.stuck)} of its jobs wait for nothing"
-    return f"the engine has forgotten that {len(drift.revenants)} of its jobs had ended"

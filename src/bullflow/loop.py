@@ -40,14 +40,15 @@ class Wake:
 class Pauses:
     """Pauses that grow while a thing keeps failing: 0.1 s, 0.2 s, … 2 s."""
 
-    def __init__(self) -> None:
-        self._next = FIRST_PAUSE
+    def __init__(self, longest: timedelta = LONGEST_PAUSE) -> None:
+        self._longest = longest
+        self._next = min(FIRST_PAUSE, longest)
 
     def reset(self) -> None:
-        self._next = FIRST_PAUSE
+        self._next = min(FIRST_PAUSE, self._longest)
 
     async def rest(self) -> None:
-        pause, self._next = self._next, min(self._next * 2, LONGEST_PAUSE)
+        pause, self._next = self._next, min(self._next * 2, self._longest)
         await asyncio.sleep(pause.total_seconds())
 
 

@@ -96,7 +96,7 @@ async def test_a_flow_goes_on_after_the_engine_was_wiped_and_what_had_completed_
     ended = await lossy.client.wait(flow.id, timeout=20)
 
     assert told.data["jobs"] == 3
-    assert told.data["reason"] == "the engine has lost 3 of its jobs"
+    assert told.data["reason"] == "the engine has lost 3 jobs of it"
     assert (ended.status, ended.result) == ("completed", 4)
     assert stage.starts == {"done": 1, "ok": 1, "held": 2, "left": 1, "root": 1}
     jobs = await jobs_by_key(lossy, flow.id)
@@ -140,7 +140,7 @@ async def test_what_has_ended_does_not_run_again_when_the_engine_has_forgotten_i
     stage.release("b")
     ended = await lossy.client.wait(flow.id, timeout=20)
 
-    assert told.data["reason"] == "the engine has forgotten that 1 of its jobs had ended"
+    assert told.data["reason"] == "the engine has forgotten that 1 job of it had ended"
     assert (ended.status, ended.result) == ("completed", 1)
     assert stage.starts == {"slow": 1, "first": 1, "b": 2, "root": 1}
     await assert_log_is_sound(lossy, flow.id)
@@ -180,7 +180,7 @@ async def test_a_flow_that_lost_one_job_is_recovered_whole_and_what_ran_of_it_is
     told = await recovered(lossy, flow.id)
     await stage.started("runs", 2)
 
-    assert told.data["reason"] == "the engine has lost 1 of its jobs"
+    assert told.data["reason"] == "the engine has lost 1 job of it"
     assert stage.aborted == {"runs": "cancelled"}
     await becomes(lossy, flow.id, {"runs": "active", "lost": "delayed"})
     assert {found.job_id[-2:] for found in (await jobs_by_key(lossy, flow.id)).values()} == {"-2"}
@@ -201,7 +201,7 @@ async def test_a_parent_that_waits_for_nothing_is_found_and_its_flow_recovered(
 
     told = await recovered(lossy, flow.id)
 
-    assert told.data["reason"] == "the engine has 1 of its jobs wait for nothing"
+    assert told.data["reason"] == "in the engine 1 job of it waited for nothing"
     await lossy.client.cancel(flow.id)
 
 

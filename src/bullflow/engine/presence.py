@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from redis.asyncio import Redis
 
-from bullflow.engine.connection import away
+from bullflow.engine.connection import away, engine_error
 from bullflow.engine.keys import mark_key, queue_key
-from bullflow.engine.stream import json_of
-from bullflow.flow.audit import Presence
-from bullflow.flow.facts import Json
+from bullflow.engine.stream import child_in, json_of
+from bullflow.flow.audit import End, Presence
 
 KEYS_A_SCRIPT = 1_000
 
@@ -39,52 +37,57 @@ async def look(client: Redis, prefix: str, jobs: Sequence[tuple[str, str]]) -> L
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a job has ended: with a result, or without one it has failed."""
+class Shown:
+    """What the engine shows of itself: what stands for the mark, and the server's name for its present life."""
 
-    at: int
-    result: Json | None
-    reason: str
+    text: str | None
+    server: str | None
+
+    @property
+    def mark(self) -> int | None:
+        return int(self.text) if self.text is not None and self.text.isdigit() else None
 
 
-async def endings(client: Redis, prefix: str, jobs: Sequence[tuple[str, str]]) -> dict[str, Ended]:
+async def endings(client: Redis, prefix: str, jobs: Sequence[tuple[str, str]]) -> dict[str, End]:
     """How those of these jobs have ended that have, by their BullMQ ids; raises EngineAway."""
     async with away(), client.pipeline(transaction=False) as pipe:
         for queue, job_id in jobs:
             pipe.hmget(queue_key(prefix, queue, job_id), "finishedOn", "returnvalue", "failedReason")
         answers = await pipe.execute()
     return {
-        job_id: Ended(at=int(float(at)), result=json_of(result), reason=reason or "")
+        job_id: End(at=int(float(at)), result=json_of(result), child=child_in(reason or ""))
         for (_, job_id), (at, result, reason) in zip(jobs, answers, strict=True)
         if at is not None
     }
 
 
 class Mark:
-    """A number in the engine that only grows. An engine that shows an older one has forgotten something.
+    """A number in the engine that only grows, beside the server's own name for its present life.
 
-    While it is being compared with the store a word stands in its place.
+    An engine that shows an older number has forgotten something, and a server that was started anew, or has taken
+    another's place, may have. While it is being compared with the store a word stands in the number's place.
     """
 
     def __init__(self, client: Redis, prefix: str) -> None:
         self._client = client
         self._key = mark_key(prefix)
 
-    async def read(self) -> str | None:
-        """What stands there; raises EngineAway."""
-        async with away():
-            found: Any = await self._client.get(self._key)
-        return None if found is None else str(found)
+    async def read(self) -> Shown:
+        """What stands there, and whose it is; raises EngineAway."""
+        async with away(), self._client.pipeline(transaction=False) as pipe:
+            pipe.get(self._key)
+            pipe.info("server")
+            found, info = await pipe.execute(raise_on_error=False)
+        if isinstance(found, Exception):
+            raise engine_error(found)
+        # Not everybody may ask for it.
+        server = None if isinstance(info, Exception) else info.get("run_id")
+        return Shown(text=found, server=server)
 
     async def write(self, text: str) -> None:
         """Leave something else; raises EngineAway."""
         async with away():
             await self._client.set(self._key, text)
-
-
-def as_number(mark: str | None) -> int | None:
-    """The mark as a number, if it is one."""
-    return int(mark) if mark is not None and mark.isdigit() else None
 
 
 # Of a job that is in none of the sorted sets and has no lock, a worker has it or will take it: it is in a list.

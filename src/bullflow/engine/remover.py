@@ -48,15 +48,18 @@ class Remover:
         for job_id in root_job_ids:
             pipe.set(withdrawn_key(self._prefix, job_id), 1, ex=round(MARKED_FOR.total_seconds()))
 
-    async def doom(self, jobs: Sequence[Withdrawn]) -> list[Withdrawn]:
-        """See to it that none of these starts any more; returns those that wait in a queue or for children."""
+    async def doom(self, jobs: Sequence[Withdrawn], *, alone: bool = False) -> list[Withdrawn]:
+        """See to it that none of these starts any more; returns those that wait in a queue or for children.
+
+        With `alone`, whatever becomes of them is nothing to their parents, which go on.
+        """
         keys = [queue_key(self._prefix, job.queue_name, job.job_id) for job in jobs]
         async with away(), self._client.pipeline(transaction=False) as pipe:
             self._mark(pipe, (job.job_id for job in jobs if job.is_root))
             marks = len(pipe)
             for start in range(0, len(keys), KEYS_A_SCRIPT):
                 some = keys[start : start + KEYS_A_SCRIPT]
-                pipe.eval(_DOOM, len(some), *some, CANCELLED, HAS_GROWN)
+                pipe.eval(_DOOM, len(some), *some, CANCELLED, HAS_GROWN, int(alone))
             states = [state for answer in (await pipe.execute())[marks:] for state in answer]
         await self._tell([job.job_id for job, state in zip(jobs, states, strict=True) if state == _State.RUNS])
         return [job for job, state in zip(jobs, states, strict=True) if state == _State.WAITS]
@@ -107,6 +110,9 @@ for place, key in ipairs(KEYS) do
       doom_below(key)
     end
   else
+    if ARGV[3] == "1" then
+      redis.call("HDEL", key, "parentKey", "parent")
+    end
     redis.call("HSET", key, "defa", ARGV[1])
     states[place] = redis.call("EXISTS", key .. ":lock") == 1 and 2 or 1
     if states[place] == 2 or redis.call("HEXISTS", key, ARGV[2]) == 1 then

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from bullflow.flow.facts import FactId, FactKind
+from bullflow.flow.facts import Fact, FactId, FactKind, Json
 from bullflow.flow.states import ENDED, JobStatus
 from bullflow.flow.tree import run_id
 
@@ -34,6 +34,22 @@ class Presence(IntEnum):
     """A parent that waits, while none of the children that it waits for is left."""
     DOOMED = 8
     """It has not ended, and will not run any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """By what the engine is known again: a number that only grows, and its server's name for its present life."""
+
+    mark: int
+    server: str | None
+
+    def doubt(self, mark: int | None, server: str | None) -> str | None:
+        """Why an engine that shows these may have forgotten something; None when there is no reason to think so."""
+        if mark is None or mark < self.mark:
+            return "the engine has lost what it knew"
+        if server is not None and self.server is not None and server != self.server:
+            return "the engine was started anew"
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +73,25 @@ class AuditedJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a job has ended in the engine: with a result, or without one it has failed. `at` is in milliseconds."""
+
+    at: int
+    result: Json | None
+    child: str | None
+    """The BullMQ id of the child because of which it has failed."""
+
+
+Unheard = tuple[AuditedJob, FactKind | None]
+"""A job that has gone on, and what has happened; None: it has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """How the engine differs from the store in one flow."""
 
     flow_id: str
-    unheard: list[tuple[AuditedJob, FactKind | None]] = field(default_factory=list)
-    """Jobs that have gone on, with what has happened; None: they have ended, and the engine knows how."""
+    unheard: list[Unheard] = field(default_factory=list)
     lost: list[AuditedJob] = field(default_factory=list)
     stuck: list[AuditedJob] = field(default_factory=list)
     revenants: list[tuple[AuditedJob, str]] = field(default_factory=list)
@@ -71,9 +100,14 @@ class Drift:
     """Nothing that is open is left in the engine."""
 
     @property
+    def ended_again(self) -> list[AuditedJob]:
+        """Jobs whose end the engine has forgotten."""
+        return [job for job, job_id in self.revenants if job_id == job.job_id]
+
+    @property
     def needs_recovery(self) -> bool:
         """Whether the flow cannot go on by itself."""
-        return bool(self.lost or self.stuck or any(job.status in ENDED for job, _ in self.revenants))
+        return bool(self.lost or self.stuck or self.ended_again)
 
     def __bool__(self) -> bool:
         return bool(self.unheard or self.lost or self.stuck or self.revenants)
@@ -131,3 +165,26 @@ def _has_gone_on(status: JobStatus, presence: Presence) -> bool:
     if presence is Presence.WAITING and status is JobStatus.ACTIVE:
         return False  # its worker may have died, and then BullMQ is about to tell
     return presence in _SHOWN_AS and _SHOWN_AS[presence] is not status
+
+
+def settled(unheard: Iterable[Unheard], ends: Mapping[str, End], at: int) -> list[tuple[str, Fact]]:
+    """What no stream tells any more, as facts, each with the queue of its job.
+
+    `ends` are by BullMQ ids; `at` is when the engine was looked at: what has happened since has later ids.
+    """
+    facts: list[tuple[str, Fact]] = []
+    for job, kind in unheard:
+        end = ends.get(job.job_id)
+        if kind is not None:
+            facts.append((job.queue_name, Fact(id=FactId(at, 0), kind=kind, job_id=job.job_id)))
+        elif end is not None:
+            after_all = FactId(job.last_fact.ms, job.last_fact.n + 1)
+            fact = Fact(
+                id=max(FactId(end.at, 0), after_all),
+                kind=FactKind.FAILED if end.result is None else FactKind.COMPLETED,
+                job_id=job.job_id,
+                result=end.result,
+                child=end.child,
+            )
+            facts.append((job.queue_name, fact))
+    return facts

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, literal, literal_column, select, update
 from sqlalchemy.orm import aliased
 
-from bullflow.flow.audit import AuditedJob
+from bullflow.flow.audit import AuditedJob, Sign
 from bullflow.flow.facts import FactId
 from bullflow.flow.states import OPEN, JobStatus
 from bullflow.store.sql import insert_or_leave, one_of
@@ -84,13 +84,16 @@ def _audited_job(row: Any) -> AuditedJob:
     )
 
 
-async def mark(connection: Transaction, prefix: str) -> int | None:
-    """The mark that the engine was last seen to have; None before the first."""
-    found: int | None = await connection.scalar(select(EngineMark.mark).where(EngineMark.prefix == prefix))
-    return found
+async def sign(connection: Transaction, prefix: str) -> Sign | None:
+    """What the engine was last seen to have; None before the first time."""
+    query = select(EngineMark.mark, EngineMark.server).where(EngineMark.prefix == prefix)
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else Sign(mark=row.mark, server=row.server)
 
 
-async def set_mark(connection: Transaction, prefix: str, mark: int) -> None:
-    """Remember what the engine has."""
-    await insert_or_leave(connection, EngineMark, [{"prefix": prefix, "mark": mark}], key=["prefix"])
-    await connection.execute(update(EngineMark).where(EngineMark.prefix == prefix).values(mark=mark))
+async def remember(connection: Transaction, prefix: str, sign: Sign) -> None:
+    """Keep what the engine has."""
+    first = {"prefix": prefix, "mark": sign.mark, "server": sign.server}
+    await insert_or_leave(connection, EngineMark, [first], key=["prefix"])
+    changed = update(EngineMark).where(EngineMark.prefix == prefix).values(mark=sign.mark, server=sign.server)
+    await connection.execute(changed)

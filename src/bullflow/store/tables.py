@@ -234,3 +234,4 @@ class EngineMark(Base):
 
     prefix: Mapped[str] = mapped_column(String(64), primary_key=True)
     mark: Mapped[int]
+    server: Mapped[str | None] = mapped_column(String(64))

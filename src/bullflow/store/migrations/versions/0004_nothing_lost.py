@@ -17,6 +17,7 @@ def upgrade() -> None:
         "engine_marks",
         sa.Column("prefix", sa.String(length=64), nullable=False),
         sa.Column("mark", sa.BigInteger(), nullable=False),
+        sa.Column("server", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("prefix"),
     )
 

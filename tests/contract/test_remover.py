@@ -192,6 +192,26 @@ async def test_a_running_job_whose_last_attempt_fails_ends_alone(bull: Bull) -> 
     assert await bull.job(root.job.job_id) == {}
 
 
+async def test_a_job_that_is_doomed_alone_is_nothing_to_its_parent_whatever_becomes_of_it(
+    bull: Bull, witness: Witness
+) -> None:
+    """It waits, or runs with a worker that still completes it; neither fails the parent or gives it a value."""
+    waits, runs = tree("child", failParentOnFailure=True), tree("child", queue="other", failParentOnFailure=True)
+    root = tree("root", waits, runs)
+    await bull.add(root)
+    async with hands_on(bull, "other") as queue:
+        delivery = await take(queue)
+        await remover(bull).doom(withdrawn(waits, runs, root=False), alone=True)
+        await queue.complete(delivery, "1", fetch_next=False)
+
+    async with witness(bull) as ran:
+        assert (await bull.ended(waits.job.job_id))["event"] == "failed"
+
+    assert ran == []
+    assert await bull.state(root.job.job_id) == "waiting-children"
+    assert await bull.client.exists(*(bull.key(f"{root.job.job_id}:{part}") for part in ("processed", "failed"))) == 0
+
+
 async def test_those_that_wait_are_told_from_those_that_run_have_ended_or_are_gone(bull: Bull) -> None:
     runs, done, failed, gone = tree("runs"), tree("done"), tree("failed"), tree("gone")
     waits = tree("waits", tree("child"), queue="other")

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE_MODULES := tests/node/node_modules
 
-.PHONY: help demo up test bench soak pictures lint types check lock clean
+.PHONY: help demo up test chaos bench soak pictures lint types check lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ up: $(VENV)/demo.installed ## Keep the service and the video worker running unti
 
 test: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Install what the tests need and pass them
 	@$(BIN)/pytest -n 3 --dist loadfile
+
+chaos: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Kill, stop and wipe everything while flows run, and see what is lost (minutes)
+	$(BIN)/python -m chaos --database both
+	$(BIN)/python -m chaos --scenario up
 
 bench: $(VENV)/dev.installed ## Measure speed on SQLite and Postgres (minutes, not in the tests)
 	$(BIN)/python -m bench

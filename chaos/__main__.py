@@ -9,7 +9,6 @@ import json
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from chaos import notes, report, ring, schedule
 from chaos.findings import Findings, find
 from chaos.schedule import Fault
-from chaos.stage import NODE_PACKAGES, Stage, Wish, possible
+from chaos.stage import Stage, Wish, has_node, own_folder, possible
 
 
 def main() -> None:
@@ -47,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--faults-of-kind", nargs="+", metavar="KIND", help="kill-api, flush-engine, …; all, if not given"
     )
+    parser.add_argument("--haste", type=float, default=1, help="2: faults are half as long, and come twice as fast")
     parser.add_argument("--lease", type=float, default=6, help="seconds until a silent recorder is replaced")
     parser.add_argument("--patience", type=float, default=120, help="seconds without anything new until it is given up")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what all processes say here")
@@ -57,15 +57,18 @@ def _run(console: Console, arguments: argparse.Namespace, database: str, seed: i
     kinds = _kinds(arguments, database)
 
     def plan(stage: Stage) -> Sequence[Fault]:
-        return schedule.faults(seed, arguments.faults, stage.roles, kinds)
+        return schedule.faults(seed, arguments.faults, stage.roles, kinds, slowness=1 / arguments.haste)
 
-    with _folders(arguments.keep, f"{arguments.scenario}-{database}-{seed}") as (folder, logs):
+    name = f"{arguments.scenario}-{database}-{seed}"
+    with own_folder() as folder:
+        logs = arguments.keep.absolute() / name if arguments.keep else folder / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
         wish = Wish(
             scenario=arguments.scenario,
             database=database,
             folder=folder,
             logs=logs,
-            with_node=(NODE_PACKAGES / "node_modules").is_dir(),
+            with_node=has_node(),
             lease=arguments.lease,
         )
         with _progress(console, arguments) as tell:
@@ -99,19 +102,6 @@ def _kinds(arguments: argparse.Namespace, database: str) -> list[str]:
     if unknown := [kind for kind in wanted if kind not in known]:
         raise SystemExit(f"unknown: {', '.join(unknown)}; known here are {', '.join(known)}")
     return list(wanted)
-
-
-@contextmanager
-def _folders(keep: Path | None, name: str) -> Iterator[tuple[Path, Path]]:
-    """A short path for sockets and data, which goes, and one for logs, which may stay."""
-    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    folder.chmod(0o755)
-    logs = (keep.absolute() / name) if keep else folder / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    try:
-        yield folder, logs
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _until_told_to_end(run: Coroutine[Any, Any, ring.Account]) -> ring.Account:

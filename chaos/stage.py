@@ -3,10 +3,12 @@
 import asyncio
 import json
 import os
+import shutil
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +56,22 @@ class Stage:
 
     def ended_by_themselves(self) -> list[str]:
         return [line for program in self.programs for line in program.ended_by_itself]
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A new folder for a run, which goes with it: its path is short, for sockets, and Postgres' user can enter it."""
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def has_node() -> bool:
+    """Whether BullMQ for Node is installed; `make test` does it."""
+    return (NODE_PACKAGES / "node_modules").is_dir()
 
 
 def possible(scenario: str, database: str) -> Mapping[str, Sequence[Verb]]:

@@ -45,7 +45,6 @@ async def ended(connection: Transaction, since: int, before: int, limit: int) ->
 def _over(before: int) -> list[ColumnElement[bool]]:
     """What must hold of a flow for its age alone to delete it; some of its jobs may go on after its end."""
     return [
-        Flow.finished_at.is_not(None),
         Flow.finished_at <= before,
         Flow.user_id != users.NOBODY,
         not_(Flow.dispatch_due),

@@ -56,16 +56,21 @@ class Sweeper:
         return sum([await self._sweep_shelf(shelf, before, strangers_stay=strangers_stay) for shelf in shelves])
 
     async def _sweep_shelf(self, shelf: Shelf, before: int, *, strangers_stay: bool) -> int:
-        removed, since, first_left = 0, self._since.get(shelf, 0), before
-        while page := await self._ended.page(shelf, since, before, JOBS_A_PAGE):
+        removed, first_left = 0, before
+        since, skip = self._since.get(shelf, 0), 0
+        while page := await self._ended.page(shelf, since, before, skip, JOBS_A_PAGE):
             ours = [job for job in page if job.is_ours]
-            left = await self._unrecorded(ours, strangers_stay=strangers_stay)
-            await self._ended.remove(shelf, [job.job_id for job in ours if job.job_id not in left])
-            removed += len(ours) - len(left)
-            first_left = min([first_left, *(job.at for job in ours if job.job_id in left)])
+            unrecorded = await self._unrecorded(ours, strangers_stay=strangers_stay)
+            old = {job.job_id for job in ours} - unrecorded
+            await self._ended.remove(shelf, sorted(old))
+            removed += len(old)
+            first_left = min([first_left, *(job.at for job in ours if job.job_id in unrecorded)])
             if len(page) < JOBS_A_PAGE:
                 break
-            since = max(page[-1].at, since + 1)  # should a page be of one millisecond, the rest of that waits
+            # The next page begins with the last millisecond of this one, behind those of it that stay.
+            last = page[-1].at
+            stay = sum(job.at == last and job.job_id not in old for job in page)
+            since, skip = last, stay + (skip if last == since else 0)
         self._since[shelf] = first_left
         return removed
 

@@ -166,16 +166,21 @@ async def test_jobs_of_others_stay_and_hold_ours_up_nowhere(
     assert await on_shelves(bull) == {"1", "2", "3", "4", "5"}
 
 
-async def test_a_page_of_one_millisecond_does_not_hold_the_rest_up(
-    database: Database, bull: Bull, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("a_page", [1, 2, 3, 500])
+async def test_jobs_that_have_ended_in_one_millisecond_are_all_looked_at(
+    database: Database, bull: Bull, monkeypatch: pytest.MonkeyPatch, a_page: int
 ) -> None:
-    monkeypatch.setattr(sweeper, "JOBS_A_PAGE", 2)
-    await bull.client.zadd(bull.key("completed"), {f"other-{n}": 7 for n in range(9)})
-    await ended(database, bull, 3)
+    monkeypatch.setattr(sweeper, "JOBS_A_PAGE", a_page)
+    others = {f"other-{n}" for n in range(4)}
+    unrecorded, recorded = ids(await ended(database, bull, 2, recorded=False)), ids(await ended(database, bull, 5))
+    at_once = dict.fromkeys(others | unrecorded | recorded, 7)
+    await bull.client.zadd(bull.key("completed"), at_once)
+    await bull.client.zadd(bull.key("completed"), {"other-0": 6, "other-1": 8})
+    later = ids(await ended(database, bull))
 
     await sweeper_of(database, bull).run_once()
 
-    assert await on_shelves(bull) == {f"other-{n}" for n in range(9)}
+    assert await on_shelves(bull) == others | unrecorded, later
 
 
 async def test_a_job_that_somebody_has_put_back_into_its_queue_is_left_alone(database: Database, bull: Bull) -> None:

@@ -55,11 +55,11 @@ class Ended:
             counts = await pipe.execute()
         return [shelf for shelf, count in zip(shelves, counts, strict=True) if count]
 
-    async def page(self, shelf: Shelf, since: int, before: int, limit: int) -> list[EndedJob]:
-        """The first jobs of a shelf that ended between these instants, both of them included."""
+    async def page(self, shelf: Shelf, since: int, before: int, skip: int, limit: int) -> list[EndedJob]:
+        """Jobs of a shelf that ended between these instants, both of them included, without the first few."""
         async with away():
             found: Any = await self._client.zrange(
-                self._key(shelf), since, before, byscore=True, offset=0, num=limit, withscores=True
+                self._key(shelf), since, before, byscore=True, offset=skip, num=limit, withscores=True
             )
         return [EndedJob(job_id=job_id, at=int(at)) for job_id, at in found]
 

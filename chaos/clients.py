@@ -15,7 +15,9 @@ from bullflow.errors import ApiError, BullflowError, ServiceAway
 from bullflow.wire import Event
 from chaos.shapes import Plan
 
-ANSWER_WITHIN = 5.0
+ANSWER_WITHIN = 3.0
+IMPATIENT = 0.2
+"""So many clients hang up in the middle of their first request."""
 PAUSE = 0.3
 
 
@@ -89,10 +91,15 @@ class Clients:
     async def _create(self, order: Order, chance: Random) -> None:
         """Ask until there is an answer, always with the same key: a lost answer may have been a yes."""
         key = uuid4().hex
+        patience = chance.uniform(0, 0.03) if chance.random() < IMPATIENT else None
         while True:
             order.posts += 1
+            client, patience_now, patience = chance.choice(self._clients), patience, None
             try:
-                created = await chance.choice(self._clients).create(order.plan.body, idempotency_key=key)
+                async with asyncio.timeout(patience_now):
+                    created = await client.create(order.plan.body, idempotency_key=key)
+            except TimeoutError:
+                continue
             except BullflowError as error:
                 if not _is_worth_another_try(error):
                     order.refused = f"{type(error).__name__}: {error}"

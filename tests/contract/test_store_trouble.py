@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from time import monotonic
@@ -19,6 +19,8 @@ from bullflow.store import leases, streams
 from bullflow.store import postgres as postgres_module
 from bullflow.store.database import Database
 from bullflow.store.leases import RECORDER, Held
+from bullflow.store.postgres import Impatient
+from bullflow.store.transaction import Transaction
 from support.eventually import eventually
 from support.lines import Line, line
 from support.servers import PostgresServer, SqliteServer
@@ -220,8 +222,24 @@ async def test_a_postgres_without_a_free_connection_is_away(postgres: PostgresSe
 # --- stopped in the middle --------------------------------------------------------------------------------
 
 
+async def nothing(_: Transaction) -> None:
+    """Between two statements."""
+
+
+async def copy_begun(transaction: Transaction) -> None:
+    """In the middle of a COPY, for which Postgres has no time limit: the rest of it never comes."""
+
+    def begin() -> None:
+        driver = transaction._connection().connection.driver_connection
+        assert isinstance(driver, Impatient)
+        driver.pgconn.send_query(b"COPY stream_positions FROM STDIN")
+
+    await transaction._in_thread(begin)
+
+
+@pytest.mark.parametrize("where", [nothing, copy_begun])
 async def test_whoever_stops_in_the_middle_of_a_transaction_does_not_keep_the_lease(
-    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    postgres: PostgresServer, where: Callable[[Transaction], Awaitable[None]]
 ) -> None:
     """As a process does that is stopped with SIGSTOP, or whose machine is."""
     url = postgres.new_database()
@@ -240,6 +258,7 @@ async def test_whoever_stops_in_the_middle_of_a_transaction_does_not_keep_the_le
         async def stop_in_the_middle() -> None:
             async with first.write() as transaction:
                 await leases.hold(transaction, held, 0, term)
+                await where(transaction)
                 taken = await eventually(taken_over, within=9)
                 assert taken.token > held.token
                 await leases.hold(transaction, held, 0, term)

@@ -1,6 +1,9 @@
 """Commands of many tasks in one round trip (see `together`)."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
@@ -10,6 +13,7 @@ from redis.exceptions import NoScriptError, RedisError
 from bullflow.engine.connection import engine_error
 from bullflow.together import Together
 
+SETTLE_WITHIN = timedelta(seconds=2)
 _LARGEST_BATCH = 500
 # The package has this script and does not name it.
 _FILES = {**SCRIPT_DEFINITIONS, "addLog": "addLog-2.lua"}
@@ -53,8 +57,10 @@ class Pipe:
         return [_refusal(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     async def close(self) -> None:
-        """Let what was called be answered, then close the connection."""
-        await self._commands.settled()
+        """Let what was called be answered, if it is soon, then close the connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_WITHIN.total_seconds()):
+                await self._commands.settled()
         await self._client.aclose()
 
 

@@ -4,12 +4,16 @@ A holder renews while it works. One that stays silent past `expires_at` may be r
 `token` grows then, so the old holder, should it wake up, finds its token gone in the very
 transaction in which it wanted to write. Expiry compares clocks of two machines and may be off;
 the fence does not, so a wrong clock costs a change of hands and never a wrong write.
+
+A holder that was stopped in the middle of such a transaction keeps the row locked. Postgres has time
+limits for a transaction that does nothing, and none for one that waits for the rest of a COPY; so whoever
+wants a lease that has run out ends those sessions first. On SQLite nobody can, while that process lives.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select, text, update
 
 from bullflow.clock import milliseconds
 from bullflow.errors import LeadershipLost
@@ -32,6 +36,9 @@ class Held:
 
 async def acquire(connection: Transaction, name: str, holder: str, now: int, term: timedelta) -> Held | None:
     """Take the lease if it is free, expired or ours; None while somebody else holds it."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(_SOON)
+        await connection.execute(_END_WHO_STANDS_STILL)
     free = {"name": name, "holder": "", "token": 0, "expires_at": 0}
     await insert_or_leave(connection, Lease, [free], key=["name"])
     row = await connection.execute(
@@ -42,6 +49,16 @@ async def acquire(connection: Transaction, name: str, holder: str, now: int, ter
     )
     token = row.scalar_one_or_none()
     return None if token is None else Held(name, holder, token)
+
+
+_SOON = text("SET LOCAL lock_timeout = '1s'")
+_END_WHO_STANDS_STILL = text("""
+    SELECT pg_terminate_backend(session.pid)
+    FROM pg_stat_activity AS session JOIN pg_locks AS held ON held.pid = session.pid
+    WHERE held.relation = 'leases'::regclass AND held.mode = 'RowExclusiveLock' AND held.granted
+      AND session.datname = current_database() AND session.usename = current_user
+      AND session.pid <> pg_backend_pid() AND session.xact_start < clock_timestamp() - interval '3 seconds'
+""")
 
 
 async def hold(connection: Transaction, lease: Held, now: int, term: timedelta) -> None:

@@ -88,7 +88,7 @@ class Worker:
             await _until_set_or_done(stop, working)
             consumer.stop()
             log.info("worker.stopping", running=consumer.busy, at_most_seconds=settings.stop_timeout.total_seconds())
-            await _finish(working, runner, settings.stop_timeout)
+            await _finish(working, consumer, runner, settings.stop_timeout)
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
@@ -133,11 +133,14 @@ async def _until_set_or_done(stop: asyncio.Event, working: "asyncio.Task[None]")
         stopping.cancel()
 
 
-async def _finish(working: "asyncio.Task[None]", runner: Runner, limit: timedelta) -> None:
+async def _finish(working: "asyncio.Task[None]", consumer: Consumer, runner: Runner, limit: timedelta) -> None:
     """Wait for running jobs; those that take too long are told to stop, and then left to others."""
-    done, _ = await asyncio.wait({working}, timeout=limit.total_seconds())
-    if not done:
+    if not consumer.busy:
+        # There is only an answer of the engine to wait for, which may bring one more job, or never come.
+        await asyncio.wait({working}, timeout=GRACE.total_seconds())
+    if consumer.busy:
+        await asyncio.wait({working}, timeout=limit.total_seconds())
         runner.shut_down()
-        done, _ = await asyncio.wait({working}, timeout=GRACE.total_seconds())
-    if done:
+        await asyncio.wait({working}, timeout=GRACE.total_seconds())
+    if working.done():
         await working

@@ -19,6 +19,7 @@ SLACK = 2.0
 """Seconds that a start may lie behind the record of the job's end: the clocks and the workers' pipelines."""
 UNNOTICED = 3.0
 """Seconds within which the engine's step back in time may go unnoticed, so that recorded jobs run again."""
+NEEDED = frozenset({"recorder", "engine", "database", "up", "all"})
 AWAKE = 2.0
 """Seconds in which a worker that slept gets to what it was about to do."""
 
@@ -169,7 +170,7 @@ def _starts(account: Account, notes: Sequence[Note], found: Findings) -> None:
         late = note.at - recorded.get(note.job, note.at)
         if note.what != "start" or late <= SLACK:
             continue
-        excuse = next(_excuses(note, account.strikes), None)
+        excuse = next(_excuses(note, account), None)
         if excuse is not None:
             found.excused[excuse] += 1
         else:
@@ -178,10 +179,18 @@ def _starts(account: Account, notes: Sequence[Note], found: Findings) -> None:
             )
 
 
-def _excuses(note: Note, strikes: Sequence[Strike]) -> Iterator[str]:
-    for strike in strikes:
-        verb, since = strike.fault.verb, note.at - strike.ended
-        if verb is Verb.ROLLBACK and note.at > strike.began and since < UNNOTICED:
+def _excuses(note: Note, account: Account) -> Iterator[str]:
+    for strike in account.strikes:
+        if strike.fault.verb is Verb.ROLLBACK and strike.began < note.at < _noticed(strike, account):
             yield "started again just after lost writes"
-        if verb is Verb.STOP and 0 <= since < AWAKE and note.pid in strike.pids:
+        if strike.fault.verb is Verb.STOP and 0 <= note.at - strike.ended < AWAKE and note.pid in strike.pids:
             yield "started by a process that had slept in the middle of taking it"
+
+
+def _noticed(rollback: Strike, account: Account) -> float:
+    """When it must have been noticed: whoever does that needs engine and database, and may have to take over first."""
+    by = rollback.ended + UNNOTICED
+    for strike in sorted(account.strikes, key=lambda strike: strike.began):
+        if strike.fault.role in NEEDED and strike.began < by and strike.ended > rollback.began:
+            by = max(by, max(strike.ended, strike.began + account.lease) + UNNOTICED)
+    return by

@@ -27,6 +27,7 @@ class Account:
     faults_ended: float
     came_to_rest: float
     ended_by_themselves: Sequence[str]
+    lease: float
 
 
 @dataclass(slots=True)
@@ -84,6 +85,7 @@ async def run(
             faults_ended=faults_ended,
             came_to_rest=came_to_rest,
             ended_by_themselves=stage.ended_by_themselves(),
+            lease=wish.lease,
         )
 
 

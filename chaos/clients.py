@@ -19,6 +19,7 @@ ANSWER_WITHIN = 3.0
 IMPATIENT = 0.2
 """So many clients hang up in the middle of their first request."""
 PAUSE = 0.3
+TOO_LATE = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Order:
     accepted_at: float = 0.0
     posts: int = 0
     refused: str | None = None
+    cancelled_at: float | None = None
+    """When the service had said that it is cancelled."""
     watches: list[Watch] = field(default_factory=list)
 
 
@@ -86,6 +89,9 @@ class Clients:
         async with asyncio.TaskGroup() as tasks:
             for watch in order.watches:
                 tasks.create_task(self._watch(order.id, watch, Random(chance.random())))
+            if order.plan.cancel_after is not None:
+                await asyncio.sleep(order.plan.cancel_after)
+                await self._cancel(order, order.id, chance)
         self.ended += 1
 
     async def _create(self, order: Order, chance: Random) -> None:
@@ -108,6 +114,20 @@ class Clients:
             else:
                 order.id, order.accepted_at = created.id, time.time()
                 return
+
+    async def _cancel(self, order: Order, flow_id: str, chance: Random) -> None:
+        """Ask until there is an answer; a flow that has ended is past it."""
+        while order.cancelled_at is None and order.refused is None:
+            try:
+                await chance.choice(self._clients).cancel(flow_id)
+            except BullflowError as error:
+                if isinstance(error, ApiError) and error.status == TOO_LATE:
+                    return
+                if not _is_worth_another_try(error):
+                    order.refused = f"cancelling: {type(error).__name__}: {error}"
+                await asyncio.sleep(PAUSE)
+            else:
+                order.cancelled_at = time.time()
 
     async def _watch(self, flow_id: str, watch: Watch, chance: Random) -> None:
         """Follow the log to the flow's end; now and then leave, and go on at another process."""

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 
 from chaos import oracle
 from chaos.clients import Order, Watch
@@ -20,6 +21,7 @@ SLACK = 2.0
 UNNOTICED = 3.0
 """Seconds within which the engine's step back in time may go unnoticed, so that recorded jobs run again."""
 NEEDED = frozenset({"recorder", "engine", "database", "up", "all"})
+HEARS = frozenset({"engine", "up", "all"})
 AWAKE = 2.0
 """Seconds in which a worker that slept gets to what it was about to do."""
 
@@ -93,11 +95,12 @@ def _state(name: str, order: Order, told: Told, account: Account, found: Finding
         why = account.reading.explained.get(told.flow["id"], "")
         found.lost.append(f"{name} has not ended: {told.flow['status']}, {told.flow['counts']}; {why}")
         return
-    if (told.flow["status"], told.flow["result"]) != (verdicts[0].status, verdicts[0].result):
-        error = told.flow["error"]
-        found.wrong.append(f"{name} is {told.flow['status']} {told.flow['result'] or error}, not {verdicts[0]}")
+    was_cancelled = order.cancelled_at is not None
+    if not (was_cancelled and told.flow["status"] == "cancelled") and not _is_right(verdicts[0], told.flow):
+        found.wrong.append(f"{name} is {_shown(told.flow)}, not {verdicts[0]}")
     for verdict, job in zip(verdicts, told.jobs, strict=True):
-        _job(f"{name} job {verdict.label} ({job['jobId']})", verdict, job, found)
+        allowed = replace(verdict, may_be_cancelled=verdict.may_be_cancelled or was_cancelled)
+        _job(f"{name} job {verdict.label} ({job['jobId']})", allowed, job, found)
 
 
 def _job(name: str, verdict: oracle.Verdict, job: Json, found: Findings) -> None:
@@ -106,10 +109,17 @@ def _job(name: str, verdict: oracle.Verdict, job: Json, found: Findings) -> None
     elif job["status"] not in ENDED:
         found.lost.append(f"{name} has not ended: {job['status']}")
     elif job["status"] == "cancelled" and verdict.may_be_cancelled:
-        found.excused["left by a parent that had ended, and cancelled"] += 1
-    elif (job["status"], job["result"]) != (verdict.status, verdict.result):
-        shown = job["result"] if job["result"] is not None else job["error"]
-        found.wrong.append(f"{name} is {job['status']} {shown}, not {verdict}")
+        found.excused["jobs cancelled, with their flow or by a parent that ended without them"] += 1
+    elif not _is_right(verdict, job):
+        found.wrong.append(f"{name} is {_shown(job)}, not {verdict}")
+
+
+def _is_right(verdict: oracle.Verdict, it: Json) -> bool:
+    return (it["status"], it["result"]) == (verdict.status, verdict.result)
+
+
+def _shown(it: Json) -> str:
+    return f"{it['status']} {it['result'] if it['result'] is not None else it['error']}"
 
 
 def _log(name: str, told: Told, found: Findings) -> None:
@@ -159,24 +169,36 @@ def _watch(name: str, watch: Watch, told: Told, found: Findings) -> None:
 
 
 def _starts(account: Account, notes: Sequence[Note], found: Findings) -> None:
-    """No handler starts for a job whose completion has been recorded."""
+    """No handler starts for a job whose completion has been recorded, nor for one of a flow that was cancelled."""
     recorded = {
         entry["id"]: datetime.fromisoformat(entry["at"]).timestamp()
         for told in account.reading.flows.values()
         for entry in told.entries
         if entry["event"] == "job.completed"
     }
+    cancelled = {
+        job["id"]: order.cancelled_at
+        for order in account.orders
+        if order.cancelled_at is not None and (told := account.reading.flows.get(order.id or ""))
+        for job in told.jobs
+    }
     for note in notes:
-        late = note.at - recorded.get(note.job, note.at)
-        if note.what != "start" or late <= SLACK:
-            continue
-        excuse = next(_excuses(note, account), None)
-        if excuse is not None:
-            found.excused[excuse] += 1
-        else:
-            found.duplicated.append(
-                f"{note.job_id} was started {late:.1f} s after the record of its end, by {note.pid}"
-            )
+        if note.what == "start":
+            if (end := recorded.get(note.job)) is not None:
+                _start(note, end, "the record of its end", _excuses(note, account), found)
+            if (end := cancelled.get(note.job)) is not None:
+                excuses = chain(_excuses(note, account), _unheard(note, end, account))
+                _start(note, end, "the answer that its flow is cancelled", excuses, found)
+
+
+def _start(note: Note, since: float, what: str, excuses: Iterator[str], found: Findings) -> None:
+    if note.at - since <= SLACK:
+        return
+    excuse = next(excuses, None)
+    if excuse is not None:
+        found.excused[excuse] += 1
+    else:
+        found.duplicated.append(f"{note.job_id} was started {note.at - since:.1f} s after {what}, by {note.pid}")
 
 
 def _excuses(note: Note, account: Account) -> Iterator[str]:
@@ -185,6 +207,14 @@ def _excuses(note: Note, account: Account) -> Iterator[str]:
             yield "started again just after lost writes"
         if strike.fault.verb is Verb.STOP and 0 <= note.at - strike.ended < AWAKE and note.pid in strike.pids:
             yield "started by a process that had slept in the middle of taking it"
+
+
+def _unheard(note: Note, cancelled_at: float, account: Account) -> Iterator[str]:
+    """A flow can be cancelled while the engine is away; it hears of it when it is back and there is a leader."""
+    for strike in account.strikes:
+        near = strike.began - SLACK < cancelled_at < strike.ended + SLACK
+        if strike.fault.role in HEARS and near and note.at < _noticed(strike, account):
+            yield "started because the engine was away when the flow was cancelled"
 
 
 def _noticed(rollback: Strike, account: Account) -> float:

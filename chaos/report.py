@@ -27,6 +27,7 @@ def _figures(title: str, account: Account, found: Findings) -> Table:
     table = Table("figure", "count", title=title, title_justify="left")
     flows = account.reading.flows.values()
     table.add_row("flows", f"{len(flows)}")
+    table.add_row("  of which were cancelled", f"{sum(order.cancelled_at is not None for order in account.orders)}")
     table.add_row("  jobs", f"{sum(len(told.jobs) for told in flows):,}")
     table.add_row("  entries in their logs", f"{sum(len(told.entries) for told in flows):,}")
     recovered = sum(entry["event"] == "flow.recovered" for told in flows for entry in told.entries)

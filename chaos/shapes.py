@@ -23,6 +23,8 @@ POLICIES: tuple[tuple[dict[str, bool], int], ...] = (
     ({"continueParentOnFailure": True}, 2),
     ({"failParentOnFailure": False}, 2),
 )
+CANCELLED = 0.06
+"""So many flows are cancelled."""
 IGNORED = {"ignoreDependencyOnFailure": True}
 STUBBORN = {"attempts": 200, "backoff": 250}
 """A parent that was woken early tries until those of its other children that ran have ended."""
@@ -30,10 +32,11 @@ STUBBORN = {"attempts": 200, "backoff": 250}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A flow that will be asked for."""
+    """A flow that will be asked for, and in how many seconds its client changes its mind, if it does."""
 
     number: int
     body: dict[str, Any]
+    cancel_after: float | None = None
 
     @property
     def tag(self) -> str:
@@ -41,8 +44,15 @@ class Plan:
 
 
 def flows(seed: int, count: int) -> list[Plan]:
-    chance = Random(f"{seed}/flows")
-    return [Plan(number=number, body=_flow(chance, f"flow-{number}")) for number in range(count)]
+    chance, minds = Random(f"{seed}/flows"), Random(f"{seed}/minds")
+    return [
+        Plan(
+            number=number,
+            body=_flow(chance, f"flow-{number}"),
+            cancel_after=minds.uniform(0, 1.5) if minds.random() < CANCELLED else None,
+        )
+        for number in range(count)
+    ]
 
 
 def _flow(chance: Random, tag: str) -> dict[str, Any]:

@@ -222,6 +222,22 @@ async def test_a_postgres_without_a_free_connection_is_away(postgres: PostgresSe
 # --- stopped in the middle --------------------------------------------------------------------------------
 
 
+async def test_whoever_stops_in_the_middle_of_a_transaction_does_not_keep_its_rows_locked(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.new_database()
+
+    async def stop_in_the_middle() -> None:
+        async with opened(url) as first, opened(url) as second, first.write() as transaction:
+            await streams.know(transaction, ["video"])
+            await again(second, "video")
+            assert await known(second) == ["video"]
+            await streams.know(transaction, ["never"])
+
+    with pytest.raises(StoreAway):
+        await stop_in_the_middle()
+
+
 async def nothing(_: Transaction) -> None:
     """Between two statements."""
 

@@ -105,9 +105,16 @@ async def test_a_service_without_a_line_to_its_engine_takes_flows_tells_and_goes
 
 
 async def test_a_cancellation_is_answered_soon_and_says_that_the_engine_does_not_know_yet(
-    store_url: str, valkey: Valkey, to_engine: Line, prefix: str, data_dir: Path, stage: Stage
+    store_url: str,
+    valkey: Valkey,
+    to_engine: Line,
+    prefix: str,
+    data_dir: Path,
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The worker has a line of its own, so it runs on meanwhile."""
+    monkeypatch.setattr(connection, "ANSWER_WITHIN", timedelta(seconds=10))
     settings = settings_for(store_url, to_engine.url, prefix, data_dir)
     async with running(settings) as service, bull_at(valkey.url, prefix) as bull, working(bull, stage.worker()):
         flow = await service.create(job("sum", "root", job("hold", "held")))

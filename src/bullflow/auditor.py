@@ -209,7 +209,8 @@ class Auditor:
         of_these = [job for job in jobs if job.flow_id in flow_ids]
         if not of_these:
             return set()
-        await self._remover.keep_out([job.job_id for job in of_these if job.is_root])
+        roots = [job for job in of_these if job.is_root]
+        await self._remover.keep_out([job_id for root in roots for job_id in (root.job_id, *root.earlier)])
         again = await self._comparison.of_jobs(of_these, earlier=False)
         return {drift.flow_id for drift in again.drifts if drift.all_gone}
 

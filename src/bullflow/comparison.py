@@ -67,6 +67,6 @@ class Comparison:
         """These jobs, as they were read from the store."""
         wanted = [(job.queue_name, job.job_id) for job in jobs]
         if earlier:
-            wanted += [(job.queue_name, job.earlier) for job in jobs if job.earlier is not None]
+            wanted += [(job.queue_name, job_id) for job in jobs for job_id in job.earlier]
         found = await look(self._client, self._prefix, wanted)
         return Compared(at=found.at, jobs=jobs, drifts=compare(jobs, found.seen))

@@ -16,7 +16,7 @@ from support.shapes import pointers, problem_of
 from support.sockets import exchange
 
 LIMITS = {"max_jobs": 5, "max_depth": 3, "max_data_bytes": 100, "max_body_bytes": 20_000}
-THERE_FROM_THE_START = {"users", "leases"}
+THERE_FROM_THE_START = {"users", "leases", "engine_marks"}
 
 
 @pytest_asyncio.fixture

@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from bullflow.flow import ending, retry
+from bullflow.flow.audit import Drift
 from bullflow.flow.facts import Fact
 from bullflow.flow.fold import fold
 from bullflow.flow.record import Changes, FlowState, JobState
+from bullflow.flow.recovery import recover
 from bullflow.flow.states import ENDED, JobStatus
 from bullflow.flow.tree import Policy
 from support.ledger import Ledger, a_job, a_ledger
@@ -68,6 +70,10 @@ class Books(Ledger):
 
     def fail(self, now: int, message: str = "too late") -> Changes:
         return self.keep(ending.fail(self.flow, self.open_jobs(), now, message))
+
+    def recover(self, drift: Drift, delays: Mapping[str, int], now: int, *, all_gone: bool) -> Changes | None:
+        changes = recover(self.flow, drift, self.open_jobs(), delays, now, all_gone=all_gone)
+        return self.keep(changes) if changes is not None else None
 
     def reopen(self, again: Sequence[JobState], now: int, delays: Mapping[str, int] | None = None) -> Changes:
         return self.keep(retry.reopen(self.flow, again, self.open_jobs(), delays or {}, now))

@@ -5,10 +5,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from bullflow.flow.audit import End, Presence
 from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import Fact, FactId, FactKind, Json
 from bullflow.flow.plan import Branch
@@ -16,6 +18,7 @@ from bullflow.flow.states import ENDED, JobStatus, first_status, queued_status
 from bullflow.flow.tree import Policy
 from support.histories import START
 
+_PRESENCE = {JobStatus.DELAYED: Presence.DELAYED, JobStatus.PRIORITIZED: Presence.PRIORITIZED}
 PARENT, ACTIVE, DELAYED = JobStatus.WAITING_CHILDREN, JobStatus.ACTIVE, JobStatus.DELAYED
 
 
@@ -52,6 +55,26 @@ class ToyEngine:
         self.now = START
         self._chance = chance
         self._used: Counter[tuple[str, int]] = Counter()
+
+    # --- what may become of a server -------------------------------------------------------------------
+
+    def as_it_is(self) -> "ToyEngine":
+        """A copy that goes its own way."""
+        copy = ToyEngine(self._chance)
+        copy.jobs = deepcopy(self.jobs)
+        copy.facts, copy.withdrawn, copy.now, copy._used = [*self.facts], {*self.withdrawn}, self.now, self._used
+        return copy
+
+    def later(self, now: int) -> "ToyEngine":
+        """A copy that wakes up at this time."""
+        copy = self.as_it_is()
+        copy.now = now
+        return copy
+
+    def emptied(self) -> "ToyEngine":
+        copy = self.as_it_is()
+        copy.jobs, copy.withdrawn = {}, set()
+        return copy
 
     # --- what services do ----------------------------------------------------------------------------
 
@@ -91,15 +114,24 @@ class ToyEngine:
         self._say(job, FactKind.ADDED)
         self._move(job, first_status(has_children=bool(below), delay=job.delay, priority=job.priority))
         for child in branch.children:
-            self._add(child, job)
+            there = self.jobs.get(child.job.job_id)
+            if there is None:
+                self._add(child, job)
+                continue
+            # An id that is there is not added again; one that has ended is nothing to wait for.
+            there.parent = job.job_id
+            if there.status in ENDED:
+                job.dependencies.discard(there.job_id)
+            self._say(there, FactKind.DUPLICATED)
 
-    def doom(self, jobs: Sequence[Withdrawn]) -> list[Withdrawn]:
-        """None of these starts any more; returns those that wait."""
+    def doom(self, jobs: Sequence[Withdrawn], *, alone: bool = False) -> list[Withdrawn]:
+        """None of these starts any more; returns those that wait. `alone`, they are nothing to their parents."""
         self.withdrawn |= {job.job_id for job in jobs if job.is_root}
         there = [job for job in jobs if job.job_id in self.jobs and self.jobs[job.job_id].status not in ENDED]
         for job in there:
             found = self.jobs[job.job_id]
             found.doom, found.doomed_by = "cancelled", None
+            found.parent = None if alone else found.parent
             if found.locked:
                 self._doom_below(found)
         return [job for job in there if not self.jobs[job.job_id].locked]
@@ -110,6 +142,31 @@ class ToyEngine:
             if child.doom is None:
                 child.doom = "cancelled"
                 self._doom_below(child)
+
+    def presence(self, job_id: str) -> Presence:
+        """What is to be seen of a job."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return Presence.GONE
+        if job.status in ENDED:
+            return Presence.ENDED
+        if job.locked:
+            return Presence.ACTIVE
+        if job.doom is not None:
+            return Presence.DOOMED
+        if job.status is PARENT:
+            left = (self.jobs.get(child) for child in job.dependencies)
+            waits = any(child is not None and child.status not in ENDED for child in left)
+            return Presence.WAITING_CHILDREN if waits else Presence.STUCK
+        return _PRESENCE.get(job.status, Presence.WAITING)
+
+    def end_of(self, job_id: str) -> End | None:
+        """How a job has ended, if it has."""
+        job = self.jobs.get(job_id)
+        if job is None or job.status not in ENDED:
+            return None
+        result = Json(f'"{job_id}"') if job.status is JobStatus.COMPLETED else None
+        return End(at=self.now, result=result, child=job.doomed_by if job.doomed_when_taken else None)
 
     def take_out(self, job_id: str) -> None:
         """Remove a job that waits, as the remover does: no parent wakes."""

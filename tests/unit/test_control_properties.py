@@ -5,62 +5,20 @@ processes that overtake each other.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from hypothesis import HealthCheck, event, given, settings
-from hypothesis import strategies as st
 
 from bullflow.flow.facts import FactId
-from bullflow.flow.record import JobState
-from bullflow.flow.states import ENDED, FLOW_ENDED, JobStatus, LogEvent, first_status
+from bullflow.flow.states import ENDED, FLOW_ENDED, JobStatus, LogEvent
 from bullflow.flow.tree import Policy
-from support.books import below, books
-from support.histories import chances
-from support.ledger import a_job, nothing
-from support.worlds import Trait, World
+from support.ledger import nothing
+from support.worlds import World, worlds
 
 FLOW_ENDS = {LogEvent.FLOW_COMPLETED, LogEvent.FLOW_FAILED, LogEvent.FLOW_CANCELLED}
 JOB_ENDS = {LogEvent.JOB_COMPLETED, LogEvent.JOB_FAILED, LogEvent.JOB_CANCELLED}
 FATAL = (Policy.FAIL, Policy.WAIT)
-WISHES = ("cancel", "expire", "retry", "retry one", "retry", "retry one", "remove")
-
 budget = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@st.composite
-def worlds(draw: st.DrawFn, *, wishes: Sequence[str] = WISHES) -> World:
-    """A flow of up to nine jobs, and up to six of these wishes."""
-    code = st.integers(0, 2**20)
-    traits: dict[str, Trait] = {}
-    jobs: list[JobState] = []
-    parents = [draw(st.integers(0, place - 1)) for place in range(1, draw(st.integers(1, 9)))]
-    for place in range(len(parents) + 1):
-        picks = _Picks(draw(code))
-        name = f"job-{place}" if place else "root"
-        traits[name] = Trait(
-            queue=picks.one("q", "r"), priority=picks.one(0, 0, 3), delay=picks.one(0, 0, 500), attempts=picks.one(1, 2)
-        )
-        status = first_status(has_children=place in parents, delay=traits[name].delay, priority=traits[name].priority)
-        policy = picks.one(Policy.FAIL, Policy.FAIL, *Policy)
-        if place:
-            jobs.append(below(jobs[parents[place - 1]], name, status, policy, priority=traits[name].priority))
-        else:
-            jobs.append(a_job(status=status, priority=traits[name].priority))
-    chosen = draw(st.lists(st.sampled_from(wishes), max_size=6)) if wishes else []
-    return World(books(*jobs, fail_fast=draw(st.booleans())), traits, chosen, draw(chances()))
-
-
-class _Picks:
-    """Choices made by one number, because one draw is much faster than five."""
-
-    def __init__(self, code: int) -> None:
-        self._code = code
-
-    def one(self, *choices: Any) -> Any:
-        self._code, place = divmod(self._code, len(choices))
-        return choices[place]
 
 
 @budget

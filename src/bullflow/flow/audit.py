@@ -19,6 +19,9 @@ from bullflow.flow.facts import Fact, FactId, FactKind, Json
 from bullflow.flow.states import ENDED, JobStatus
 from bullflow.flow.tree import run_id
 
+RUNS_BACK = 3
+"""An engine that goes back in time goes back by seconds, not by more runs of a job than these."""
+
 
 class Presence(IntEnum):
     """What the engine has of a job."""
@@ -64,12 +67,14 @@ class AuditedJob:
     is_root: bool
     is_parent: bool
     last_fact: FactId
+    is_due: bool = False
+    """Its flow is about to be dispatched or withdrawn, so the engine may lack it."""
 
     @property
-    def earlier(self) -> str | None:
-        """The BullMQ id of the run before this one."""
+    def earlier(self) -> list[str]:
+        """The BullMQ ids of the last few runs before this one."""
         run = int(self.job_id.rpartition("-")[2])
-        return run_id(self.id, run - 1) if run > 1 else None
+        return [run_id(self.id, before) for before in range(max(1, run - RUNS_BACK), run)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +100,14 @@ class Drift:
     lost: list[AuditedJob] = field(default_factory=list)
     stuck: list[AuditedJob] = field(default_factory=list)
     revenants: list[tuple[AuditedJob, str]] = field(default_factory=list)
-    """Jobs that have ended and are about to run, with the BullMQ id under which they do."""
+    """Jobs that have ended, or have a newer run, and are about to run, with the BullMQ id under which they do."""
     all_gone: bool = False
     """Nothing that is open is left in the engine."""
 
     @property
     def ended_again(self) -> list[AuditedJob]:
-        """Jobs whose end the engine has forgotten."""
-        return [job for job, job_id in self.revenants if job_id == job.job_id]
+        """Jobs whose end the engine has forgotten, unless their flow is being seen to anyway."""
+        return [job for job, job_id in self.revenants if job_id == job.job_id and not job.is_due]
 
     @property
     def needs_recovery(self) -> bool:
@@ -141,21 +146,25 @@ def compare(jobs: Iterable[AuditedJob], seen: Mapping[str, Presence]) -> list[Dr
 
 
 def _drift(flow_id: str, jobs: Iterable[AuditedJob], seen: Mapping[str, Presence]) -> Drift:
-    open_jobs = [job for job in jobs if job.status not in ENDED]
-    drift = Drift(flow_id=flow_id, all_gone=all(seen[job.job_id] is Presence.GONE for job in open_jobs))
+    open_jobs = [job for job in jobs if job.status not in ENDED and not job.is_due]
+    gone = [seen[job.job_id] is Presence.GONE for job in open_jobs]
+    drift = Drift(flow_id=flow_id, all_gone=bool(gone) and all(gone))
     for job in jobs:
         presence = seen[job.job_id]
         if job.status in ENDED:
             if presence in _IS_ABOUT_TO_RUN:
                 drift.revenants.append((job, job.job_id))
+        elif job.is_due:
+            # Jobs of an earlier run may go on beside those that are to be dispatched.
+            if presence is Presence.ENDED:
+                drift.unheard.append((job, None))
         elif presence is Presence.GONE:
             drift.lost.append(job)
         elif presence is Presence.STUCK:
             drift.stuck.append(job)
         elif _has_gone_on(job.status, presence):
             drift.unheard.append((job, _TOLD_BY[presence]))
-        if job.earlier is not None and seen.get(job.earlier) in _IS_ABOUT_TO_RUN:
-            drift.revenants.append((job, job.earlier))
+        drift.revenants.extend((job, job_id) for job_id in job.earlier if seen.get(job_id) in _IS_ABOUT_TO_RUN)
     return drift
 
 

@@ -17,13 +17,15 @@ def recover(
     """All that has not ended begins anew, if what differed still does; None when nothing is to be done.
 
     A new run fences off whatever is left of the old one, which is withdrawn from the engine first, unless it is
-    `all_gone`. Of a flow that has ended no job is dispatched any more, so those that are lost are cancelled.
+    `all_gone`. Of a flow that has ended no job is dispatched any more, so those that are lost are cancelled, and all
+    of them where one may wait for what has come already.
     """
     if flow.dispatch_due or flow.withdraw_due:
         return None  # it is being seen to
     missing = {job.job_id for job in (*drift.lost, *drift.stuck)}
     missed = [job for job in open_jobs if job.job_id in missing]
     if flow.status in FLOW_ENDED:
+        missed = list(open_jobs) if drift.ended_again else missed
         return ending.drop(flow, missed, now, LOST_AFTER_END) if missed else None
     if not missed and not drift.ended_again:
         return None  # it only was not recorded yet

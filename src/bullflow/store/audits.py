@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, literal, literal_column, select, update
+from sqlalchemy import ColumnElement, Select, exists, literal, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bullflow.flow.audit import AuditedJob, Sign
@@ -27,17 +27,17 @@ class Page:
 
 
 async def unfinished(connection: Transaction, after: str, quiet_since: int | None) -> Page:
-    """Flows that have not ended and should be in the engine; with `quiet_since`, those unchanged since that instant."""
-    query = select(Flow.id, _OPEN_JOBS.label("jobs")).where(_UNFINISHED, Flow.id > after, ~Flow.dispatch_due)
+    """Flows that have not ended; with `quiet_since`, those that have not changed since that instant."""
+    query = select(Flow.id, _OPEN_JOBS.label("jobs")).where(_UNFINISHED, Flow.id > after)
     if quiet_since is not None:
         query = query.where(Flow.updated_at < quiet_since)
-    return await _page(connection, query.where(~Flow.withdraw_due))
+    return await _page(connection, query)
 
 
 async def ended(connection: Transaction, after: str, since: int) -> Page:
     """Flows that have ended since that instant, or of which something still goes on."""
     query = select(Flow.id, _ALL_JOBS.label("jobs")).where(Flow.id > after, Flow.finished_at.is_not(None))
-    return await _page(connection, query.where((Flow.finished_at >= since) | (_OPEN_JOBS > 0), ~Flow.withdraw_due))
+    return await _page(connection, query.where((Flow.finished_at >= since) | (_OPEN_JOBS > 0)))
 
 
 async def _page(connection: Transaction, query: Select[Any, Any]) -> Page:
@@ -63,7 +63,9 @@ async def jobs(connection: Transaction, flow_ids: Sequence[str], *, ended: bool)
         FlowJob.depth,
         exists(select(child.id).where(child.parent_id == FlowJob.id)),
         FlowJob.last_fact,
-    ).where(one_of(connection, FlowJob.flow_id, flow_ids))
+        or_(Flow.dispatch_due, Flow.withdraw_due),
+    ).join(Flow, Flow.id == FlowJob.flow_id)
+    query = query.where(one_of(connection, FlowJob.flow_id, flow_ids))
     if not ended:
         query = query.where(FlowJob.status.in_(OPEN_STATUSES))
     rows = await connection.execute(query.order_by(FlowJob.flow_id, FlowJob.position))
@@ -71,7 +73,7 @@ async def jobs(connection: Transaction, flow_ids: Sequence[str], *, ended: bool)
 
 
 def _audited_job(row: Any) -> AuditedJob:
-    key, job_id, flow_id, queue_name, status, depth, is_parent, last_fact = row
+    key, job_id, flow_id, queue_name, status, depth, is_parent, last_fact, is_due = row
     return AuditedJob(
         id=key,
         job_id=job_id,
@@ -81,6 +83,7 @@ def _audited_job(row: Any) -> AuditedJob:
         is_root=depth == 0,
         is_parent=bool(is_parent),
         last_fact=FactId.parse(last_fact),
+        is_due=bool(is_due),
     )
 
 

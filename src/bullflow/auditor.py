@@ -15,7 +15,7 @@ in the middle leaves it to the next one.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -32,7 +32,7 @@ from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import Fact
 from bullflow.flow.record import Changes
 from bullflow.flow.recovery import recover
-from bullflow.flow.states import FLOW_ENDED
+from bullflow.flow.states import ENDED
 from bullflow.loop import Complaints, Wake
 from bullflow.store import audits, decisions, reruns, states
 from bullflow.store.database import Database
@@ -219,22 +219,22 @@ class Auditor:
         flows = await states.flows(transaction, sorted(drifts))
         open_jobs = await states.open_jobs_of(transaction, [flow.id for flow in flows])
         delays = await reruns.delays(transaction, [job.id for of_flow in open_jobs.values() for job in of_flow])
-        decided: dict[bool, list[Changes]] = {True: [], False: []}
-        for flow in flows:
-            changes = recover(
-                flow, drifts[flow.id], open_jobs[flow.id], delays, self._clock(), all_gone=flow.id in gone
+        decided = [
+            changes
+            for flow in flows
+            if (
+                changes := recover(
+                    flow, drifts[flow.id], open_jobs[flow.id], delays, self._clock(), all_gone=flow.id in gone
+                )
             )
-            if changes is not None:
-                decided[flow.status in FLOW_ENDED].append(changes)
-        dropped, anew = (_together(decided[has_ended]) for has_ended in (True, False))
-        await decisions.end(transaction, dropped)
-        await decisions.rerun(transaction, anew)
-        return _together([dropped, anew])
-
-
-def _together(changes: Sequence[Changes]) -> Changes:
-    return Changes(
-        jobs=tuple(job for one in changes for job in one.jobs),
-        flows=tuple(flow for one in changes for flow in one.flows),
-        entries=tuple(entry for one in changes for entry in one.entries),
-    )
+        ]
+        changes = Changes(
+            jobs=tuple(job for one in decided for job in one.jobs),
+            flows=tuple(flow for one in decided for flow in one.flows),
+            entries=tuple(entry for one in decided for entry in one.entries),
+        )
+        dropped = tuple(job for job in changes.jobs if job.status in ENDED)
+        again = tuple(job for job in changes.jobs if job.status not in ENDED)
+        await decisions.end(transaction, replace(changes, jobs=dropped))
+        await decisions.rerun(transaction, Changes(jobs=again, flows=(), entries=()))
+        return changes

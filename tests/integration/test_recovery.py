@@ -235,7 +235,7 @@ async def test_jobs_of_a_flow_that_had_ended_are_cancelled_when_the_engine_has_l
 
     later = (await jobs_by_key(lossy, flow.id))["later"]
     assert later.error is not None
-    assert later.error.message == "the engine has lost it, and its flow had ended before"
+    assert later.error.message == "the engine has lost it, and nothing waits for it any more"
     assert (await lossy.client.get(flow.id)).status == "failed"
 
 
@@ -291,3 +291,21 @@ async def test_a_delay_goes_on_where_it_was(lossy: Service, engine: Redis, stage
     assert ended.finished_at is not None
     took = datetime.fromisoformat(ended.finished_at) - datetime.fromisoformat(ended.created_at)
     assert timedelta(seconds=2.9) < took < timedelta(seconds=5.5)
+
+
+async def test_what_is_open_below_a_parent_that_had_ended_is_cancelled_when_it_is_lost(
+    lossy: Service, engine: Redis, stage: Stage
+) -> None:
+    stage.broken.add("bad!")
+    failing = job("sum", "failing", job("value", "bad"), job("hold", "beside"), removeDependencyOnFailure=True)
+    flow = await lossy.create(job("sum", "root", failing, job("hold", "held")))
+    await becomes(lossy, flow.id, {"failing": "failed", "beside": "active", "held": "active"})
+
+    await engine.flushall()
+    await recovered(lossy, flow.id)
+    stage.release("held")
+    ended = await lossy.client.wait(flow.id, timeout=20)
+
+    assert ended.status == "completed"
+    assert (await statuses(lossy, flow.id))["beside"] == "cancelled"
+    await assert_log_is_sound(lossy, flow.id)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bullflow.flow.facts import Json
 from bullflow.flow.plan import Branch, StoredJob, unfinished
+from bullflow.flow.record import REMOVED
 from bullflow.flow.states import ENDED, OPEN, JobStatus
 
 
@@ -41,6 +42,26 @@ def test_ended_children_are_not_run_again_but_go_along_with_what_they_left() -> 
     assert drawn(branch) == ("root", [("open", [], [])], ["done", "failed"])
     assert branch.ended == (done, failed)
     assert branch.size == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "blocks"),
+    [
+        (JobStatus.FAILED, "broken", True),
+        (JobStatus.CANCELLED, "the flow was cancelled", True),
+        (JobStatus.CANCELLED, REMOVED, False),
+        (JobStatus.COMPLETED, None, False),
+    ],
+)
+def test_a_parent_can_only_fail_below_which_a_child_has_ended_badly_unless_the_child_was_removed(
+    status: JobStatus, message: str | None, *, blocks: bool
+) -> None:
+    child = a_job("child", "root", status, opts={"failParentOnFailure": True}, error={"message": message})
+
+    branch = unfinished([a_job("root", None), child])
+
+    assert branch is not None
+    assert (branch.blocker is not None) == blocks
 
 
 def test_below_an_ended_job_nothing_is_dispatched() -> None:

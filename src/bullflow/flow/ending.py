@@ -30,7 +30,7 @@ class Withdrawn:
 
 def cancel(flow: FlowState, open_jobs: Iterable[JobState], now: int) -> Changes:
     """Nothing of the flow runs any further."""
-    ending = _Ending(flow, now)
+    ending = _Ending(FlowRecord(flow), now)
     ending.cancel(open_jobs, CANCELLED)
     ending.flow.end(FlowStatus.CANCELLED, now, error=_reason(CANCELLED))
     return ending.changes()
@@ -38,7 +38,7 @@ def cancel(flow: FlowState, open_jobs: Iterable[JobState], now: int) -> Changes:
 
 def fail(flow: FlowState, open_jobs: Iterable[JobState], now: int, message: str) -> Changes:
     """The flow as a whole has failed: its deadline has passed, or it has grown too large."""
-    ending = _Ending(flow, now)
+    ending = _Ending(FlowRecord(flow), now)
     ending.cancel(open_jobs, message)
     ending.flow.end(FlowStatus.FAILED, now, error=_reason(message))
     return ending.changes()
@@ -46,9 +46,15 @@ def fail(flow: FlowState, open_jobs: Iterable[JobState], now: int, message: str)
 
 def drop(flow: FlowState, jobs: Iterable[JobState], now: int, message: str) -> Changes:
     """These jobs of the flow do not run; what becomes of the flow is not decided by that."""
-    ending = _Ending(flow, now)
+    record = FlowRecord(flow)
+    return record.changes(drop_in(record, jobs, now, message))
+
+
+def drop_in(record: FlowRecord, jobs: Iterable[JobState], now: int, message: str) -> list[JobState]:
+    """The same as a part of a larger decision: the jobs as they are afterwards."""
+    ending = _Ending(record, now)
     ending.cancel(jobs, message)
-    return ending.changes()
+    return list(ending.jobs.values())
 
 
 def brings_more(flow: FlowState, failed: JobState) -> bool:
@@ -65,7 +71,7 @@ def after_failures(
     fail fast and can no longer complete cancels what has not started; jobs above the failed ones, which a
     worker will fail, are left to it.
     """
-    ending = _Ending(flow, now)
+    ending = _Ending(FlowRecord(flow), now)
     unfinished = {job.id: job for job in open_jobs}
     lines = [(job, list(_above(job, unfinished))) for job in failed]
     for job, above in lines:
@@ -106,8 +112,8 @@ def _reason(message: str) -> dict[str, Any]:
 class _Ending:
     """One decision while it is made."""
 
-    def __init__(self, flow: FlowState, now: int) -> None:
-        self.flow = FlowRecord(flow)
+    def __init__(self, flow: FlowRecord, now: int) -> None:
+        self.flow = flow
         self.now = now
         self.jobs: dict[str, JobState] = {}
 

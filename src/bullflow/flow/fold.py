@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from bullflow.flow.facts import BEFORE_ALL, Fact, FactKind, Json
-from bullflow.flow.record import Changes, Entry, FlowRecord, FlowState, JobState, because_of
+from bullflow.flow.record import REMOVED, Changes, Entry, FlowRecord, FlowState, JobState, because_of
 from bullflow.flow.states import ENDED, FlowStatus, JobStatus, LogEvent, flow_status_of, may_become, queued_status
 
 _HAS_RUN = frozenset({JobStatus.ACTIVE, JobStatus.COMPLETED, JobStatus.FAILED})
@@ -140,8 +140,7 @@ def _attempt_failed(job: JobState, fact: Fact) -> bool:
 
 
 def _removed(job: JobState) -> Mapping[str, Any]:
-    """By its parent, which was woken early and did not want it any more, or by somebody with a tool of BullMQ's."""
-    return {"message": "it was removed from its queue", "stack": None, "attempt": job.attempts_made + 1}
+    return {"message": REMOVED, "stack": None, "attempt": job.attempts_made + 1}
 
 
 def _error(job: JobState, fact: Fact) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bullflow.flow.facts import Json
+from bullflow.flow.record import REMOVED
 from bullflow.flow.states import ENDED, JobStatus
 from bullflow.flow.tree import FAILS_PARENT, Policy, policy_of
 
@@ -77,7 +78,12 @@ class Branch:
 
 
 def _blocks(child: StoredJob) -> bool:
-    return child.status is not JobStatus.COMPLETED and child.policy in FAILS_PARENT
+    return child.status is not JobStatus.COMPLETED and child.policy in FAILS_PARENT and not _was_removed(child)
+
+
+def _was_removed(child: StoredJob) -> bool:
+    """What was removed is nothing to its parent, as in BullMQ."""
+    return child.status is JobStatus.CANCELLED and (child.error or {}).get("message") == REMOVED
 
 
 def unfinished(jobs: Iterable[StoredJob]) -> Branch | None:

@@ -15,6 +15,8 @@ from bullflow.flow.states import FLOW_ENDED, FlowStatus, JobStatus, LogEvent
 from bullflow.flow.tree import Policy
 
 LONGEST_MESSAGE = 2_000
+REMOVED = "it was removed from its queue"
+"""Why a job was cancelled that its parent did not want any more, or somebody has removed with a tool of BullMQ's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,17 +8,17 @@ from bullflow.flow.record import Changes, FlowRecord, FlowState, JobState
 from bullflow.flow.retry import begin_anew
 from bullflow.flow.states import FLOW_ENDED
 
-LOST_AFTER_END = "the engine has lost it, and its flow had ended before"
+LOST = "the engine has lost it, and nothing waits for it any more"
 
 
 def recover(
     flow: FlowState, drift: Drift, open_jobs: Sequence[JobState], delays: Mapping[str, int], now: int, *, all_gone: bool
 ) -> Changes | None:
-    """All that has not ended begins anew, if what differed still does; None when nothing is to be done.
+    """What a parent waits for begins anew, and all those parents; None when nothing differs any more.
 
     A new run fences off whatever is left of the old one, which is withdrawn from the engine first, unless it is
-    `all_gone`. Of a flow that has ended no job is dispatched any more, so those that are lost are cancelled, and all
-    of them where one may wait for what has come already.
+    `all_gone`. A job below one that has ended, or of a flow that has, is not dispatched any more: it is cancelled if
+    it is lost; in a flow that has ended also if it may wait for what has come already.
     """
     if flow.dispatch_due or flow.withdraw_due:
         return None  # it is being seen to
@@ -26,13 +26,26 @@ def recover(
     missed = [job for job in open_jobs if job.job_id in missing]
     if flow.status in FLOW_ENDED:
         missed = list(open_jobs) if drift.ended_again else missed
-        return ending.drop(flow, missed, now, LOST_AFTER_END) if missed else None
+        return ending.drop(flow, missed, now, LOST) if missed else None
     if not missed and not drift.ended_again:
         return None  # it only was not recorded yet
+    wanted = _wanted(open_jobs)
+    others = [job for job in open_jobs if job.id not in wanted]
     record = FlowRecord(flow)
-    record.recover(now, {"jobs": len(open_jobs), "reason": _reason(drift)})
+    record.recover(now, {"jobs": len(wanted), "reason": _reason(drift)})
+    again = begin_anew(record, [job for job in open_jobs if job.id in wanted], others, delays, now)
+    dropped = ending.drop_in(record, [job for job in others if job in missed], now, LOST)
     record.withdraw_due = not all_gone
-    return record.changes(begin_anew(record, open_jobs, (), delays, now))
+    return record.changes([*again, *dropped])
+
+
+def _wanted(open_jobs: Sequence[JobState]) -> set[str]:
+    """The root and what is open below what is open. `open_jobs` come in tree order, but for jobs that were added."""
+    wanted: set[str] = set()
+    for job in sorted(open_jobs, key=lambda job: job.depth):
+        if job.is_root or job.parent_id in wanted:
+            wanted.add(job.id)
+    return wanted
 
 
 def _reason(drift: Drift) -> str:

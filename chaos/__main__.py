@@ -86,7 +86,7 @@ def _run(console: Console, arguments: argparse.Namespace, database: str, seed: i
 
 def _keep_what_is_wrong(account: ring.Account, found: Findings, logs: Path) -> None:
     """Everything that is known of each flow that is named in a finding."""
-    lines = [f"{kind}: {line}" for kind, lines in found.by_kind().items() for line in lines]
+    lines = found.lines()
     (logs / "findings.txt").write_text("".join(f"{line}\n" for line in lines))
     for order in account.orders:
         told = account.reading.flows.get(order.id or "")

@@ -48,8 +48,11 @@ class Findings:
             "other": self.other,
         }
 
+    def lines(self) -> list[str]:
+        return [f"{kind}: {line}" for kind, lines in self.by_kind().items() for line in lines]
+
     def all_is_well(self) -> bool:
-        return not any(self.by_kind().values())
+        return not self.lines()
 
 
 def find(account: Account, notes: Sequence[Note]) -> Findings:

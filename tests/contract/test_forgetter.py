@@ -299,9 +299,9 @@ async def rerun(database: Database, flow: NewFlow) -> None:
         await reruns.begin(transaction, flow.id, START + 20)
 
 
+# SQLite has one lock for all.
+@pytest.mark.parametrize("databases", ["postgres"], indirect=True)
 async def test_a_flow_that_somebody_holds_is_left_for_later_and_not_waited_for(database: Database) -> None:
-    if database.dialect == "sqlite":
-        pytest.skip("SQLite has one lock for all")
     held, free = await Submitter(database).all(node(), node())
     await complete(database, held, free)
 

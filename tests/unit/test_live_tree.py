@@ -198,10 +198,21 @@ class TestFolding:
         done = event_line(event("job.completed", "leaf", status="completed", result={"a": 1}), view)
         failed = event_line(event("job.failed", "leaf", status="failed", error={"message": "no\ngood"}), view)
         created = event_line(event("flow.created"), view)
+        recovered = event_line(event("flow.recovered", jobs=3, reason="the engine has lost 3 jobs of it"), view)
 
         assert done == '2026-01-02T03:04:10.000Z     2  job.completed    leaf  {"a": 1}'
         assert failed == "2026-01-02T03:04:10.000Z     2  job.failed       leaf  no good"
         assert created == "2026-01-02T03:04:10.000Z     2  flow.created     watermark-video"
+        assert recovered.endswith("flow.recovered   watermark-video  the engine has lost 3 jobs of it")
+
+    def test_a_job_that_begins_anew_shows_nothing_of_its_last_run(self) -> None:
+        view = two_jobs()
+        view.fold(event("job.active", "leaf", status="active", attempt=2))
+
+        view.fold(event("job.waiting", "leaf", status="waiting", run=2))
+
+        leaf = view.jobs["leaf"]
+        assert (leaf.status, leaf.attempt, leaf.started_at, leaf.progress) == ("waiting", 1, None, None)
 
 
 class TestBigFlows:

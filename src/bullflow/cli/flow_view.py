@@ -156,6 +156,8 @@ def _after(job: JobLine, event: Event) -> JobLine:
             return replace(job, status=status, finished_at=at, error=_message(data) or job.error)
         case LogEvent.JOB_RETRYING:
             return replace(job, status=status, attempt=job.attempt + 1, error=_message(data))
+        case _ if "run" in data:
+            return _begun_anew(job, status)
         case _:
             return replace(job, status=status)
 
@@ -164,7 +166,10 @@ def _afresh(job: JobLine) -> JobLine:
     """A job of a flow that runs again: what has completed keeps its result."""
     if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
         return job
-    status = JobStatus.WAITING_CHILDREN if job.is_parent else JobStatus.WAITING
+    return _begun_anew(job, JobStatus.WAITING_CHILDREN if job.is_parent else JobStatus.WAITING)
+
+
+def _begun_anew(job: JobLine, status: JobStatus) -> JobLine:
     return replace(job, status=status, attempt=1, started_at=None, finished_at=None, progress=None, error=None)
 
 

@@ -75,7 +75,8 @@ def event_line(event: Event, view: FlowView) -> str:
     job = view.jobs.get(event.id or "")
     data = event.data
     error = data.get("error")
-    told = as_text(data.get("result")) if error is None else plain(str(error.get("message", "")))
+    why = data.get("reason") if error is None else error.get("message", "")
+    told = as_text(data.get("result")) if why is None else plain(str(why))
     words = [event.at, f"{event.seq:>4}", f"{event.event:<15}", job.name if job else view.name, told or ""]
     return "  ".join(words).rstrip()
 

@@ -12,11 +12,20 @@ from chaos.stage import Stage, Wish, has_node, own_folder, possible
 SEED = 20
 FLOWS = 40
 HASTE = 4
-KINDS = ("kill-api", "kill-recorder", "kill-worker", "kill-engine", "kill-database", "stop-recorder")
+KINDS = (
+    "kill-api",
+    "kill-recorder",
+    "kill-worker",
+    "kill-engine",
+    "kill-database",
+    "stop-recorder",
+    "flush-engine",
+    "rollback-engine",
+)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-async def test_nothing_is_lost_repeated_or_wrong_whatever_is_killed_or_stopped(database: str) -> None:
+async def test_nothing_is_lost_repeated_or_wrong_whatever_is_killed_stopped_or_wiped(database: str) -> None:
     known = schedule.kinds(possible("many", database))
     kinds = [kind for kind in KINDS if kind in known]
 

@@ -32,7 +32,10 @@ def main() -> None:
     if arguments.scenario == "up":
         databases = ["sqlite"]
     seed = arguments.seed if arguments.seed is not None else int(time.time())
-    well = [_run(console, arguments, database, seed) for database in databases]
+    try:
+        well = [_run(console, arguments, database, seed) for database in databases]
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise SystemExit("stopped, with all that it had started") from None
     sys.exit(0 if all(well) else 1)
 
 

@@ -132,16 +132,7 @@ class ToyEngine:
             found = self.jobs[job.job_id]
             found.doom, found.doomed_by = "cancelled", None
             found.parent = None if alone else found.parent
-            if found.locked:
-                self._doom_below(found)
         return [job for job in there if not self.jobs[job.job_id].locked]
-
-    def _doom_below(self, job: ToyJob) -> None:
-        """Children that a running job has added may be in nobody's record yet."""
-        for child in (self.jobs[child] for child in job.dependencies if child in self.jobs):
-            if child.doom is None:
-                child.doom = "cancelled"
-                self._doom_below(child)
 
     def presence(self, job_id: str) -> Presence:
         """What is to be seen of a job."""

@@ -90,7 +90,7 @@ class _State(IntEnum):
     HAS_ENDED = 3
 
 
-# Children that a running job has added may not be in the record yet, so they are found here.
+# Children that a job has added may not be in the record yet, so they are found here.
 _DOOM = """
 local function doom_below(key)
   for _, child in ipairs(redis.call("SMEMBERS", key .. ":dependencies")) do
@@ -104,18 +104,17 @@ local states = {}
 for place, key in ipairs(KEYS) do
   if redis.call("EXISTS", key) == 0 then
     states[place] = 0
-  elseif redis.call("HEXISTS", key, "finishedOn") == 1 then
-    states[place] = 3
-    if redis.call("HEXISTS", key, ARGV[2]) == 1 then
-      doom_below(key)
-    end
   else
-    if ARGV[3] == "1" then
-      redis.call("HDEL", key, "parentKey", "parent")
+    if redis.call("HEXISTS", key, "finishedOn") == 1 then
+      states[place] = 3
+    else
+      if ARGV[3] == "1" then
+        redis.call("HDEL", key, "parentKey", "parent")
+      end
+      redis.call("HSET", key, "defa", ARGV[1])
+      states[place] = redis.call("EXISTS", key .. ":lock") == 1 and 2 or 1
     end
-    redis.call("HSET", key, "defa", ARGV[1])
-    states[place] = redis.call("EXISTS", key .. ":lock") == 1 and 2 or 1
-    if states[place] == 2 or redis.call("HEXISTS", key, ARGV[2]) == 1 then
+    if redis.call("HEXISTS", key, ARGV[2]) == 1 then
       doom_below(key)
     end
   end

@@ -1,8 +1,8 @@
 """Compares the store with the engine, and mends what differs.
 
-Three things call for it. A mark in the engine that only grows: where it is missing, or older than the
+Four things call for it. A mark in the engine that only grows: where it is missing, or older than the
 store remembers, the engine was wiped or has gone back in time. The recorder, when an event stream is
-older than what was read of it, or was trimmed before it was read. And time: in a bounded round every few
+older than what was read of it, or was trimmed before it was read. An operator. And time: in a bounded round every few
 seconds come flows that have been quiet for a while, whatever has happened to them.
 
 What differs may differ only because the recorder is not there yet. So nothing is done about it before
@@ -51,6 +51,8 @@ class Recording(Protocol):
 
     async def caught_up(self) -> None: ...
 
+    async def hold(self, transaction: Transaction) -> None: ...
+
     async def settle(self, facts: Sequence[tuple[str, Fact]]) -> None: ...
 
 
@@ -98,15 +100,20 @@ class Auditor:
         """Called when this process becomes the leader: others may have looked since it last was."""
         self._recorder = recorder
         self._remembered = None
+        self._suspicion = None  # what is still to be done, the mark tells
 
-    def suspect(self, reason: str) -> None:
-        """Compare everything as soon as possible, once more if that is being done."""
+    def suspect(self, reason: str, good_until: int | None = None) -> None:
+        """Compare everything as soon as possible, once more if that is being done.
+
+        What ended before `good_until`, an instant in milliseconds, has certainly ended in the engine too.
+        """
+        if good_until is None:
+            good_until = self._clock() if self._remembered is None else self._remembered.mark
+        since = good_until - milliseconds(SLACK)
         if self._suspicion is None:
-            known = self._clock() if self._remembered is None else self._remembered.mark
-            since = known - milliseconds(SLACK)
             self.log.warning("auditor.suspects", reason=reason)
         else:
-            since = self._suspicion.since
+            since = min(since, self._suspicion.since)
         self._suspicion = _Suspicion(reason=reason, since=since)
         self.wake.ring()
 
@@ -115,7 +122,10 @@ class Auditor:
         shown = await self._look_at_sign()
         if self._suspicion is not None:
             await self._lost()
-            drifted = await self._compare_all(self._suspicion)
+            comparing = f"comparing-{self._clock()}"
+            await self._mark.write(comparing, shown.text)
+            drifted = await self._compare_all(self._suspicion, comparing)
+            shown = replace(shown, text=comparing)
         elif self._clock() >= self._next_look:
             drifted = await self._compare_some()
         else:
@@ -132,27 +142,30 @@ class Auditor:
         shown = await insist(self._mark.read, self._complaints, longest_pause=AGAIN_AFTER)
         self._complaints.over()
         doubt = self._remembered.doubt(shown.mark, shown.server) if self._remembered is not None else None
-        if doubt is not None and self._suspicion is None:
-            self.suspect(doubt)
+        if doubt is not None and self._remembered is not None:
+            known = self._remembered.mark if shown.mark is None else min(shown.mark, self._remembered.mark)
+            if self._suspicion is None or known - milliseconds(SLACK) < self._suspicion.since:
+                self.suspect(doubt, known)
         return shown
 
     async def _move_mark(self, shown: Shown) -> None:
         """First in the engine, so that the store never remembers one that was not there."""
         known = self._remembered.mark if self._remembered is not None else 0
         sign = Sign(mark=max(self._clock(), (shown.mark or 0) + 1, known + 1), server=shown.server)
-        await self._mark.write(str(sign.mark))
+        if not await self._mark.write(str(sign.mark), shown.text):
+            return  # it was wiped meanwhile, or somebody else leads: the next look decides
         async with self._database.write(replayable=True) as transaction:
+            await self._recorder.hold(transaction)
             await audits.remember(transaction, self._prefix, sign)
         self._remembered = sign
 
-    async def _compare_all(self, suspicion: _Suspicion) -> int:
+    async def _compare_all(self, suspicion: _Suspicion, comparing: str) -> int:
         """Every flow that goes on, and those that have ended not long ago; returns how many differed."""
-        comparing = f"comparing-{self._clock()}"
-        await self._mark.write(comparing)
         drifted = 0
         async for compared in self._comparison.all(suspicion.since):
             drifted += await self._mend(compared)
-        if self._suspicion is suspicion and (await self._mark.read()).text == comparing:
+        left = (await self._mark.read()).text
+        if self._suspicion is suspicion and left == comparing:
             self._suspicion = None
         self.log.warning("auditor.compared", reason=suspicion.reason, drifted=drifted)
         return drifted
@@ -199,6 +212,7 @@ class Auditor:
             return
         gone = await self._certainly_gone([drift for drift in drifts if drift.all_gone], jobs)
         async with self._database.write() as transaction:
+            await self._recorder.hold(transaction)
             changes = await self._keep(transaction, {drift.flow_id: drift for drift in drifts}, gone)
         self.log.warning("auditor.recovered", flows=len(changes.flows), jobs=len(changes.jobs))
         self._changed(changes)

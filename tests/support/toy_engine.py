@@ -143,13 +143,17 @@ class ToyEngine:
             return Presence.ENDED
         if job.locked:
             return Presence.ACTIVE
+        if job.status is PARENT and not self._waits(job):
+            return Presence.STUCK
         if job.doom is not None:
             return Presence.DOOMED
         if job.status is PARENT:
-            left = (self.jobs.get(child) for child in job.dependencies)
-            waits = any(child is not None and child.status not in ENDED for child in left)
-            return Presence.WAITING_CHILDREN if waits else Presence.STUCK
+            return Presence.WAITING_CHILDREN
         return _PRESENCE.get(job.status, Presence.WAITING)
+
+    def _waits(self, parent: ToyJob) -> bool:
+        left = (self.jobs.get(child) for child in parent.dependencies)
+        return any(child is not None and child.status not in ENDED for child in left)
 
     def end_of(self, job_id: str) -> End | None:
         """How a job has ended, if it has."""

@@ -79,7 +79,7 @@ def _said(drift: Drift) -> Iterable[str]:
 def _way_out(found: Examination) -> str:
     if not found.recorder_works:
         return "No recorder is running, so nothing is recorded or mended: start one, or say --repair."
-    return "The recorder mends this by itself within a minute; --repair has it done now, and waits for it."
+    return "The recorder mends most of this by itself when flows are quiet; --repair has it done now, and waits."
 
 
 def _flows(count: int) -> str:

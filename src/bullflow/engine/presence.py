@@ -84,11 +84,19 @@ class Mark:
         server = None if isinstance(info, Exception) else info.get("run_id")
         return Shown(text=found, server=server)
 
-    async def write(self, text: str) -> None:
-        """Leave something else; raises EngineAway."""
+    async def write(self, text: str, instead_of: str | None) -> bool:
+        """Leave something else, unless what stood there has changed; raises EngineAway."""
         async with away():
-            await self._client.set(self._key, text)
+            return bool(await self._client.eval(_WRITE, 1, self._key, text, instead_of or ""))
 
+
+_WRITE = """
+if (redis.call("GET", KEYS[1]) or "") == ARGV[2] then
+  redis.call("SET", KEYS[1], ARGV[1])
+  return 1
+end
+return 0
+"""
 
 # Of a job that is in none of the sorted sets and has no lock, a worker has it or will take it: it is in a list.
 _LOOK = """
@@ -118,7 +126,7 @@ for place, key in ipairs(KEYS) do
   else
     states[place] = 2
   end
-  if known[1] and not known[2] and states[place] ~= 3 and known[3] then
+  if known[3] and not known[2] and states[place] ~= 3 and states[place] ~= 7 then
     states[place] = 8
   end
 end

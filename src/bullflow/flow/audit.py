@@ -101,6 +101,8 @@ class Drift:
     stuck: list[AuditedJob] = field(default_factory=list)
     revenants: list[tuple[AuditedJob, str]] = field(default_factory=list)
     """Jobs that have ended, or have a newer run, and are about to run, with the BullMQ id under which they do."""
+    went_on: frozenset[str] = frozenset()
+    """The BullMQ ids of its jobs that had not ended when it was looked at."""
     all_gone: bool = False
     """Nothing that is open is left in the engine."""
 
@@ -148,7 +150,9 @@ def compare(jobs: Iterable[AuditedJob], seen: Mapping[str, Presence]) -> list[Dr
 def _drift(flow_id: str, jobs: Iterable[AuditedJob], seen: Mapping[str, Presence]) -> Drift:
     open_jobs = [job for job in jobs if job.status not in ENDED and not job.is_due]
     gone = [seen[job.job_id] is Presence.GONE for job in open_jobs]
-    drift = Drift(flow_id=flow_id, all_gone=bool(gone) and all(gone))
+    drift = Drift(
+        flow_id=flow_id, went_on=frozenset(job.job_id for job in open_jobs), all_gone=bool(gone) and all(gone)
+    )
     for job in jobs:
         presence = seen[job.job_id]
         if job.status in ENDED:
@@ -173,6 +177,8 @@ def _has_gone_on(status: JobStatus, presence: Presence) -> bool:
         return True
     if presence is Presence.WAITING and status is JobStatus.ACTIVE:
         return False  # its worker may have died, and then BullMQ is about to tell
+    if presence is Presence.WAITING and status is JobStatus.PRIORITIZED:
+        return False  # it has stalled; BullMQ puts such jobs at the end of the line, whatever their priority
     return presence in _SHOWN_AS and _SHOWN_AS[presence] is not status
 
 

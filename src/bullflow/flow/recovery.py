@@ -23,13 +23,15 @@ def recover(
     if flow.dispatch_due or flow.withdraw_due:
         return None  # it is being seen to
     missing = {job.job_id for job in (*drift.lost, *drift.stuck)}
-    missed = [job for job in open_jobs if job.job_id in missing]
+    still = [job for job in open_jobs if job.job_id in drift.went_on]
+    missed = [job for job in still if job.job_id in missing]
+    wait_in_vain = still if drift.ended_again else []
     if flow.status in FLOW_ENDED:
-        missed = list(open_jobs) if drift.ended_again else missed
+        missed = wait_in_vain or missed
         return ending.drop(flow, missed, now, LOST) if missed else None
-    if not missed and not drift.ended_again:
-        return None  # it only was not recorded yet
     wanted = _wanted(open_jobs)
+    if not wait_in_vain and not any(job.id in wanted for job in missed):
+        return ending.drop(flow, missed, now, LOST) if missed else None
     others = [job for job in open_jobs if job.id not in wanted]
     record = FlowRecord(flow)
     record.recover(now, {"jobs": len(wanted), "reason": _reason(drift)})

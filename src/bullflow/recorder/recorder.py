@@ -34,6 +34,7 @@ from bullflow.store import job_log, leases, states, streams
 from bullflow.store.database import Database
 from bullflow.store.job_log import KeptLine
 from bullflow.store.leases import Held
+from bullflow.store.transaction import Transaction
 from bullflow.wire import Limits
 
 BLOCK = timedelta(seconds=5)
@@ -133,6 +134,10 @@ class Recorder:
             if not waiter.done():
                 waiter.set_result(None)
 
+    async def hold(self, transaction: Transaction) -> None:
+        """Renew the lease inside a transaction of somebody else; raises LeadershipLost."""
+        await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
+
     async def settle(self, facts: Sequence[tuple[str, Fact]]) -> None:
         """Record what no stream tells any more; with each fact goes the queue of its job."""
         nothing = Batch(facts=tuple(facts), lines=(), growth=(), read={}, new_queues=False, whole=False, busy=False)
@@ -171,7 +176,7 @@ class Recorder:
         job_ids = sorted({fact.job_id for fact in facts} | {line.job_id for line in lines})
         children = sorted({fact.child for fact in facts if fact.child is not None})
         async with self._database.write(replayable=True) as transaction:
-            await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
+            await self.hold(transaction)
             grown = await self._growth.take_in(transaction, growths)
             jobs, flows = await states.load_for_fold(transaction, job_ids, children)
             changes = fold(jobs, flows, facts)

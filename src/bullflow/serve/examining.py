@@ -78,11 +78,7 @@ async def _examine(base: Base, seen: Callable[[int], None]) -> Examination:
 async def _still(comparison: Comparison, drifts: Sequence[Drift]) -> list[Drift]:
     """How these flows differ now."""
     flow_ids = [drift.flow_id for drift in drifts]
-    return [
-        drift
-        for start in range(0, len(flow_ids), 100)
-        for drift in (await comparison.of_flows(flow_ids[start : start + 100], ended=True)).drifts
-    ]
+    return [drift for flow_id in flow_ids for drift in (await comparison.of_flows([flow_id], ended=True)).drifts]
 
 
 async def _recorder_works(base: Base) -> bool:

@@ -99,7 +99,14 @@ async def _writing_down(base: Base, auditor: Auditor, held: Held) -> None:
     give_up_on = (LeadershipLost,)
     try:
         async with running(
-            loop.run("auditor", auditor.run_once, wake=auditor.wake, interval=AUDITOR_LOOKS, log=auditor.log)
+            loop.run(
+                "auditor",
+                auditor.run_once,
+                wake=auditor.wake,
+                interval=AUDITOR_LOOKS,
+                log=auditor.log,
+                give_up_on=give_up_on,
+            )
         ):
             await loop.run(
                 "recorder", recorder.run_once, wake=loop.Wake(), interval=None, log=log, give_up_on=give_up_on

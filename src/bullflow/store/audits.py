@@ -26,9 +26,10 @@ class Page:
     next: str | None
 
 
-async def unfinished(connection: Transaction, after: str, quiet_since: int | None) -> Page:
+async def unfinished(connection: Transaction, after: str, quiet_since: int | None = None) -> Page:
     """Flows that have not ended; with `quiet_since`, those that have not changed since that instant."""
-    query = select(Flow.id, _OPEN_JOBS.label("jobs")).where(_UNFINISHED, Flow.id > after)
+    jobs = _ALL_JOBS if quiet_since is None else _OPEN_JOBS
+    query = select(Flow.id, jobs.label("jobs")).where(_UNFINISHED, Flow.id > after)
     if quiet_since is not None:
         query = query.where(Flow.updated_at < quiet_since)
     return await _page(connection, query)

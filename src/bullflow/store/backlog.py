@@ -12,7 +12,7 @@ from bullflow.flow.facts import Json
 from bullflow.flow.plan import StoredJob
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import run_id
-from bullflow.store.sql import one_of
+from bullflow.store.sql import none_of, one_of
 from bullflow.store.states import OPEN_STATUSES, mapping
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob
 from bullflow.store.transaction import Transaction
@@ -23,7 +23,7 @@ async def to_dispatch(connection: Transaction, skip: Sequence[str], limit: int) 
     jobs = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
     rows = await connection.execute(
         select(Flow.id, jobs.label("jobs"))
-        .where(_DUE, ~Flow.withdraw_due, ~one_of(connection, Flow.id, skip))
+        .where(_DUE, ~Flow.withdraw_due, none_of(connection, Flow.id, skip))
         .order_by(Flow.id)
         .limit(limit)
     )

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from bullflow.flow.facts import Json
 from bullflow.flow.states import JobStatus
-from bullflow.store.sql import one_of
+from bullflow.store.sql import none_of, one_of
 from bullflow.store.tables import Flow, FlowJob
 from bullflow.store.transaction import Transaction
 
@@ -29,7 +29,7 @@ async def completed_below(connection: Transaction, job_ids: Sequence[str]) -> di
         .where(
             one_of(connection, FlowJob.parent_id, job_ids),
             FlowJob.status == JobStatus.COMPLETED.value,
-            ~one_of(connection, FlowJob.id, job_ids),
+            none_of(connection, FlowJob.id, job_ids),
         )
         .order_by(FlowJob.position)
     )

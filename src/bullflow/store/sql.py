@@ -4,7 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, ColumnElement, Integer, Subquery, Text, any_, bindparam, cast, column, func, insert, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Integer,
+    Subquery,
+    Text,
+    all_,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute
@@ -54,6 +68,15 @@ def one_of(
         each = func.json_each(bindparam(None, orjson.dumps(values).decode())).table_valued(column("value", Text))
         return attribute.in_(select(each.c.value))
     return attribute == any_(bindparam(None, list(values), type_=ARRAY(Text)))
+
+
+def none_of(
+    connection: Transaction, attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Sequence[str]
+) -> ColumnElement[bool]:
+    """`attribute NOT IN values`, with all values in one parameter; Postgres hashes them in these words only."""
+    if connection.dialect.name == "sqlite":
+        return ~one_of(connection, attribute, values)
+    return attribute != all_(bindparam(None, list(values), type_=ARRAY(Text)))
 
 
 def each_number(connection: Transaction, numbers: Mapping[str, int]) -> Subquery:

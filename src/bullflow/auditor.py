@@ -8,7 +8,7 @@ seconds come flows that have been quiet for a while, whatever has happened to th
 What differs may differ only because the recorder is not there yet. So nothing is done about it before
 all is recorded that the engine had told when it was looked at; then every repair decides again, under
 the lock of its flow, whether what it saw still stands. So two audits at once, or one beside a slow worker,
-do no more than one. Until a whole comparison is through, the mark stays as it was found: whoever dies
+do no more than one. Until a whole comparison is through, a word stands in the mark's place: whoever dies
 in the middle leaves it to the next one.
 
 `docs/decisions/0019-recovery.md` says why it is done like this.

@@ -10,6 +10,7 @@ from rich.text import Text
 from bullflow import serve
 from bullflow.cli.running import run
 from bullflow.flow.audit import Drift
+from bullflow.flow.explain import amount
 from bullflow.serve import Examination
 from bullflow.settings import Settings
 
@@ -40,7 +41,7 @@ def compare_engine(settings: Settings, console: Console, *, repair: bool) -> boo
     with console.status("repairing…"):
         left = run(serve.repair_engine(settings, found))
     if left.drifts:
-        console.print(Text(f"✗ {_flows(len(left.drifts))} still differ:", "bold red"))
+        console.print(Text(f"✗ {amount(len(left.drifts), 'flow')} still differ:", "bold red"))
         console.print(_table(left.drifts))
         return False
     console.print(Text("✓ ", "green") + Text("repaired", "bold") + Text(": the engine has what the store says"))
@@ -48,7 +49,7 @@ def compare_engine(settings: Settings, console: Console, *, repair: bool) -> boo
 
 
 def _show(console: Console, found: Examination) -> None:
-    compared = f"{_flows(found.flows)} with {found.jobs:,} jobs compared"
+    compared = f"{amount(found.flows, 'flow')} with {amount(found.jobs, 'job')} compared"
     if not found.drifts:
         console.print(Text("✓ ", "green") + Text("jobs", "bold") + Text(f": {compared}, none differs"))
         return
@@ -67,24 +68,16 @@ def _table(drifts: Iterable[Drift]) -> Table:
 
 def _said(drift: Drift) -> Iterable[str]:
     if drift.lost:
-        yield f"{_jobs(len(drift.lost))} not in the engine"
+        yield f"{amount(len(drift.lost), 'job')} not in the engine"
     if drift.stuck:
-        yield f"{_jobs(len(drift.stuck))} waiting for children that are not there"
+        yield f"{amount(len(drift.stuck), 'job')} waiting for children that are not there"
     if drift.unheard:
-        yield f"{_jobs(len(drift.unheard))} further on than recorded"
+        yield f"{amount(len(drift.unheard), 'job')} further on than recorded"
     if drift.revenants:
-        yield f"{_jobs(len(drift.revenants))} about to run again after the end"
+        yield f"{amount(len(drift.revenants), 'job')} about to run again after the end"
 
 
 def _way_out(found: Examination) -> str:
     if not found.recorder_works:
         return "No recorder is running, so nothing is recorded or mended: start one, or say --repair."
     return "The recorder mends most of this by itself when flows are quiet; --repair has it done now, and waits."
-
-
-def _flows(count: int) -> str:
-    return f"{count:,} {'flow' if count == 1 else 'flows'}"
-
-
-def _jobs(count: int) -> str:
-    return f"{count:,} {'job' if count == 1 else 'jobs'}"

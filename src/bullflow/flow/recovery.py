@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from bullflow.flow import ending
 from bullflow.flow.audit import Drift
+from bullflow.flow.explain import amount
 from bullflow.flow.record import Changes, FlowRecord, FlowState, JobState
 from bullflow.flow.retry import begin_anew
 from bullflow.flow.states import FLOW_ENDED
@@ -52,11 +53,7 @@ def _wanted(open_jobs: Sequence[JobState]) -> set[str]:
 
 def _reason(drift: Drift) -> str:
     if drift.lost:
-        return f"the engine has lost {_jobs(len(drift.lost))}"
+        return f"the engine has lost {amount(len(drift.lost), 'job')} of it"
     if drift.stuck:
-        return f"in the engine {_jobs(len(drift.stuck))} waited for nothing"
-    return f"the engine has forgotten that {_jobs(len(drift.ended_again))} had ended"
-
-
-def _jobs(count: int) -> str:
-    return f"{count} {'job' if count == 1 else 'jobs'} of it"
+        return f"in the engine {amount(len(drift.stuck), 'job')} of it waited for nothing"
+    return f"the engine has forgotten that {amount(len(drift.ended_again), 'job')} of it had ended"

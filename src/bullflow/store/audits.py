@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bullflow.flow.audit import AuditedJob, Sign
@@ -12,7 +12,7 @@ from bullflow.flow.facts import FactId
 from bullflow.flow.states import OPEN, JobStatus
 from bullflow.store.sql import insert_or_leave, one_of
 from bullflow.store.states import OPEN_STATUSES
-from bullflow.store.tables import COUNT_COLUMNS, EngineMark, Flow, FlowJob
+from bullflow.store.tables import ALL_JOBS, COUNT_COLUMNS, UNFINISHED, EngineMark, Flow, FlowJob
 from bullflow.store.transaction import Transaction
 
 FLOWS_A_PAGE = 500
@@ -29,8 +29,8 @@ class Page:
 
 async def unfinished(connection: Transaction, after: str, quiet_since: int | None = None) -> Page:
     """Flows that have not ended; with `quiet_since`, those that have not changed since that instant."""
-    jobs = _ALL_JOBS if quiet_since is None else _OPEN_JOBS
-    query = select(Flow.id, jobs.label("jobs")).where(_UNFINISHED, Flow.id > after)
+    jobs = ALL_JOBS if quiet_since is None else _OPEN_JOBS
+    query = select(Flow.id, jobs.label("jobs")).where(UNFINISHED, Flow.id > after)
     if quiet_since is not None:
         query = query.where(Flow.updated_at < quiet_since)
     return await _page(connection, query)
@@ -46,7 +46,7 @@ async def ended(connection: Transaction, after: str, since: int) -> Page:
     last = await connection.scalar(select(func.max(slice_.c.id)))
     if last is None:
         return Page(flows={}, next=None)
-    query = select(Flow.id, _ALL_JOBS.label("jobs")).where(Flow.id > after, Flow.id <= last)
+    query = select(Flow.id, ALL_JOBS.label("jobs")).where(Flow.id > after, Flow.id <= last)
     query = query.where(Flow.finished_at.is_not(None), (Flow.finished_at >= since) | (_OPEN_JOBS > 0))
     page = await _page(connection, query)
     return Page(flows=page.flows, next=page.next or last)
@@ -57,9 +57,6 @@ async def _page(connection: Transaction, query: Select[Any, Any]) -> Page:
     return Page(flows={row.id: row.jobs for row in rows}, next=rows[-1].id if len(rows) == FLOWS_A_PAGE else None)
 
 
-# SQLite uses a partial index only for its very words.
-_UNFINISHED: ColumnElement[bool] = literal_column("flows.finished_at IS NULL")
-_ALL_JOBS: ColumnElement[int] = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
 _OPEN_JOBS: ColumnElement[int] = sum((getattr(Flow, COUNT_COLUMNS[status]) for status in OPEN), start=literal(0))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, literal, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, and_, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bullflow.flow.ending import Withdrawn
@@ -14,15 +14,14 @@ from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import run_id
 from bullflow.store.sql import none_of, one_of
 from bullflow.store.states import OPEN_STATUSES, mapping
-from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob
+from bullflow.store.tables import ALL_JOBS, Flow, FlowJob
 from bullflow.store.transaction import Transaction
 
 
 async def to_dispatch(connection: Transaction, skip: Sequence[str], limit: int) -> dict[str, int]:
     """The oldest flows that are not known to be in the engine, without those in `skip`, with their numbers of jobs."""
-    jobs = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
     rows = await connection.execute(
-        select(Flow.id, jobs.label("jobs"))
+        select(Flow.id, ALL_JOBS.label("jobs"))
         .where(_DUE, ~Flow.withdraw_due, none_of(connection, Flow.id, skip))
         .order_by(Flow.id)
         .limit(limit)

@@ -3,7 +3,20 @@
 `docs/decisions/0003-json-and-time.md` says why.
 """
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, false, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    false,
+    literal,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from bullflow.flow.states import JobStatus
@@ -224,9 +237,6 @@ class Lease(Base):
     expires_at: Mapped[int]
 
 
-COUNT_COLUMNS: dict[JobStatus, str] = {status: "n_" + status.value.replace("-", "_") for status in JobStatus}
-
-
 class EngineMark(Base):
     """What the engine was last seen to remember, so that one which has forgotten is found out."""
 
@@ -235,3 +245,9 @@ class EngineMark(Base):
     prefix: Mapped[str] = mapped_column(String(64), primary_key=True)
     mark: Mapped[int]
     server: Mapped[str | None] = mapped_column(String(64))
+
+
+COUNT_COLUMNS: dict[JobStatus, str] = {status: "n_" + status.value.replace("-", "_") for status in JobStatus}
+ALL_JOBS: ColumnElement[int] = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
+# SQLite uses a partial index only for its very words.
+UNFINISHED: ColumnElement[bool] = literal_column("flows.finished_at IS NULL")

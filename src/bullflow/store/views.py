@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select
+from sqlalchemy import Select, func, or_, select
 
 from bullflow.errors import NotFound
 from bullflow.flow.states import JobStatus
 from bullflow.store.sql import one_of
-from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob, FlowTag
+from bullflow.store.tables import COUNT_COLUMNS, UNFINISHED, Flow, FlowJob, FlowTag
 from bullflow.store.transaction import Transaction
 
 
@@ -103,14 +103,10 @@ async def flows(
 
 async def changed_since(connection: Transaction, user_id: str, since: int, limit: int) -> list[str]:
     """Flows of this user that go on and have changed since that instant, or have ended since; at most so many."""
-    going_on = select(Flow.id).where(_UNFINISHED, Flow.user_id == user_id, Flow.updated_at >= since).limit(limit)
+    going_on = select(Flow.id).where(UNFINISHED, Flow.user_id == user_id, Flow.updated_at >= since).limit(limit)
     ended = select(Flow.id).where(Flow.finished_at >= since, Flow.user_id == user_id).limit(limit)
     rows = [*await connection.scalars(going_on), *await connection.scalars(ended)]
     return rows[:limit]
-
-
-# SQLite uses a partial index only for its very words.
-_UNFINISHED: ColumnElement[bool] = literal_column("flows.finished_at IS NULL")
 
 
 def _flows(user_id: str) -> Select[Any]:

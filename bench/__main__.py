@@ -11,17 +11,37 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import measure
+from bench.checks import checks
 from bench.control import control
 from bench.recovery import recovery
 from bench.service import Running, machine, up
 
-MEASUREMENTS: dict[str, Callable[[Running], Awaitable[list[measure.Row]]]] = {
-    "lone": measure.lone_flow,
-    "burst": measure.burst,
-    "big": measure.big_flow,
-    "control": control,
-    "recovery": recovery,
-    "idle": measure.idle,
+Measurement = Callable[[str | None], list[measure.Row]]
+"""Gets the database's url, None for SQLite."""
+
+
+def of_one(take: Callable[[Running], Awaitable[list[measure.Row]]]) -> Measurement:
+    """A measurement of one service, started for it."""
+
+    def measured(database_url: str | None) -> list[measure.Row]:
+        with up(database_url) as running:
+            return asyncio.run(_rows(take, running))
+
+    return measured
+
+
+async def _rows(take: Callable[[Running], Awaitable[list[measure.Row]]], running: Running) -> list[measure.Row]:
+    return await take(running)
+
+
+MEASUREMENTS: dict[str, Measurement] = {
+    "lone": of_one(measure.lone_flow),
+    "burst": of_one(measure.burst),
+    "big": of_one(measure.big_flow),
+    "control": of_one(control),
+    "recovery": of_one(recovery),
+    "checks": checks,
+    "idle": of_one(measure.idle),
 }
 
 
@@ -48,14 +68,9 @@ def main() -> None:
 def _table(title: str, database_url: str | None, wanted: list[str]) -> Table:
     table = Table("figure", "measured", title=title, title_justify="left")
     for name in wanted:
-        with up(database_url) as running:
-            for row in asyncio.run(_rows(name, running)):
-                table.add_row(*row)
+        for row in MEASUREMENTS[name](database_url):
+            table.add_row(*row)
     return table
-
-
-async def _rows(name: str, running: Running) -> list[measure.Row]:
-    return await MEASUREMENTS[name](running)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,11 @@ class Running:
 
 @contextmanager
 def up(
-    database_url: str | None = None, workers: Sequence[str] = ("bench.noop:worker",), **settings: str
+    database_url: str | None = None,
+    workers: Sequence[str] = ("bench.noop:worker",),
+    *,
+    command: str = "bullflow.cli.main",
+    **settings: str,
 ) -> Iterator[Running]:
     """A service with workers in its process; SQLite without a url. The settings are named as in the environment."""
     with tempfile.TemporaryDirectory(prefix="bullflow-bench-") as folder:
@@ -35,7 +39,7 @@ def up(
         flags += ["--database-url", database_url] if database_url else []
         with (Path(folder) / "up.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "bullflow.cli.main", "up", *workers, *flags],
+                [sys.executable, "-m", command, "up", *workers, *flags],
                 env={**os.environ, **settings},
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -27,6 +27,7 @@ from bullflow.engine.connection import Client
 from bullflow.engine.insist import insist
 from bullflow.engine.presence import Mark, Shown, endings
 from bullflow.engine.remover import Remover
+from bullflow.errors import Away, LeadershipLost
 from bullflow.flow.audit import AuditedJob, Drift, Sign, Unheard, settled
 from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import Fact
@@ -181,14 +182,28 @@ class Auditor:
         return drifted
 
     async def _mend(self, compared: Compared) -> int:
-        drifts = compared.drifts
-        if not drifts:
+        """Mend these together; returns how many they were."""
+        if not compared.drifts:
             return 0
+        try:
+            await self._mend_together(compared)
+        except (Away, LeadershipLost, TimeoutError):
+            raise
+        except Exception:
+            if len(compared.drifts) == 1:
+                # It is found again by the look at quiet flows; those behind it must not wait for it.
+                self.log.exception("auditor.flow_refused", flow_id=compared.drifts[0].flow_id)
+                return 1
+            for drift in compared.drifts:
+                await self._mend(replace(compared, drifts=(drift,)))
+        return len(compared.drifts)
+
+    async def _mend_together(self, compared: Compared) -> None:
+        drifts = compared.drifts
         await self._doom([revenant for drift in drifts for revenant in drift.revenants])
         await self._recorder.caught_up()
         await self._settle([unheard for drift in drifts for unheard in drift.unheard], compared.at)
         await self._recover([drift for drift in drifts if drift.needs_recovery], compared.jobs)
-        return len(drifts)
 
     async def _doom(self, revenants: Sequence[tuple[AuditedJob, str]]) -> None:
         """What has ended must not run again. That is certain at once: an ended job does not come back by itself."""

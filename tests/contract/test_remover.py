@@ -286,6 +286,19 @@ async def test_children_of_a_running_job_are_doomed_with_it_if_it_may_have_added
     assert ran == ([] if has_grown else ["child", "child"])
 
 
+async def test_a_child_that_has_gone_on_to_the_next_run_of_its_parent_is_not_doomed(bull: Bull) -> None:
+    child = tree("child")
+    root = tree("root", child)
+    await bull.add(root)
+    await bull.client.hset(bull.key(root.job.job_id), HAS_GROWN, "1")
+    await bull.client.hset(bull.key(child.job.job_id), "parentKey", bull.key(f"{root.job.id}-2"))
+
+    await remover(bull).doom(alone(root))
+
+    assert "defa" in await bull.job(root.job.job_id)
+    assert "defa" not in await bull.job(child.job.job_id)
+
+
 async def test_children_that_a_job_has_added_before_it_failed_are_doomed_with_it(bull: Bull, witness: Witness) -> None:
     """Nobody has them in a record yet when the job is cancelled late, its failure not being known either."""
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from bullflow import auditor
+from bullflow.flow.recovery import recover
 from bullflow.wire import Event
 from support.eventually import eventually
 from support.servers import Valkey
@@ -309,3 +310,27 @@ async def test_what_is_open_below_a_parent_that_had_ended_is_cancelled_when_it_i
     assert ended.status == "completed"
     assert (await statuses(lossy, flow.id))["beside"] == "cancelled"
     await assert_log_is_sound(lossy, flow.id)
+
+
+async def test_a_flow_that_cannot_be_mended_does_not_hold_up_the_others(
+    lossy: Service, engine: Redis, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows = [await lossy.create(job("hold", name)) for name in ("ill", "well")]
+    for flow, name in zip(flows, ("ill", "well"), strict=True):
+        await becomes(lossy, flow.id, {name: "active"})
+
+    def wrong(flow: Any, *rest: Any, **options: Any) -> Any:
+        if flow.id == flows[0].id:
+            raise AssertionError("cannot be decided")
+        return recover(flow, *rest, **options)
+
+    monkeypatch.setattr(auditor, "recover", wrong)
+    monkeypatch.setattr(auditor, "QUIET_FOR", timedelta(0))
+    await engine.flushall()
+    await recovered(lossy, flows[1].id)
+    monkeypatch.setattr(auditor, "recover", recover)
+
+    await recovered(lossy, flows[0].id)
+    stage.release("ill")
+    stage.release("well")
+    assert [(await lossy.client.wait(flow.id, timeout=20)).status for flow in flows] == ["completed", "completed"]

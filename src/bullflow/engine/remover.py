@@ -90,11 +90,12 @@ class _State(IntEnum):
     HAS_ENDED = 3
 
 
-# Children that a job has added may not be in the record yet, so they are found here.
+# Children that a job has added may not be in the record yet, so they are found here. One that has gone on to a later
+# run of its parent is still among those of the earlier one, and is none of its business.
 _DOOM = """
 local function doom_below(key)
   for _, child in ipairs(redis.call("SMEMBERS", key .. ":dependencies")) do
-    if redis.call("EXISTS", child) == 1 and redis.call("HEXISTS", child, "defa") == 0 then
+    if redis.call("HGET", child, "parentKey") == key and redis.call("HEXISTS", child, "defa") == 0 then
       redis.call("HSET", child, "defa", ARGV[1])
       doom_below(child)
     end

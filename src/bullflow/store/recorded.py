@@ -15,7 +15,7 @@ _OPEN = frozenset(status.value for status in OPEN)
 async def unrecorded(connection: Transaction, job_ids: Sequence[str]) -> tuple[set[str], set[str]]:
     """Those of these BullMQ ids whose jobs are open in the store, and those that it has never heard of.
 
-    A job of an earlier run has been recorded before the next one began.
+    Of a job's earlier runs nothing is to be heard any more: the record ignores what they tell.
     """
     ids = {job_id: job_id.rpartition("-")[0] for job_id in job_ids}
     rows = await connection.execute(

@@ -18,6 +18,6 @@ async def no_faults(_streams: EventStreams, _positions: Mapping[str, object]) ->
 
 
 if __name__ == "__main__":
-    Auditor.run_once = no_audit  # type: ignore[method-assign]
+    Auditor.run_once = no_audit  # type: ignore[method-assign,assignment]
     EventStreams.faults = no_faults  # type: ignore[method-assign,assignment]
     main()

@@ -14,10 +14,11 @@ async def insist(
     act: Callable[[], Awaitable[T]], complaints: Complaints, *, longest_pause: timedelta = LONGEST_PAUSE
 ) -> T:
     """What `act` returns, however long the engine is away; `act` may be done more than once."""
-    pauses = Pauses(longest_pause)
+    pauses: Pauses | None = None
     while True:
         try:
             return await act()
         except EngineAway as error:
             complaints.about(error)
+            pauses = pauses or Pauses(longest_pause)
             await pauses.rest()

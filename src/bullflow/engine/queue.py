@@ -33,6 +33,7 @@ _MOVE_KEYS = (
     "meta",
     "pc",
 )
+_KEEP = {"completed": "removeOnComplete", "failed": "removeOnFail"}
 _CHILDREN = {
     -4: (JobFailure, "it has children that have not ended"),
     -9: (UnrecoverableError, "a child of it has failed"),
@@ -95,6 +96,9 @@ class Queue:
         self._lock_ms = lock_ms
         self._base = queue_key(prefix, name, "")
         self._move_keys = [self._key(part) for part in _MOVE_KEYS]
+        self._marker = self._key("marker")
+        self._ended = {target: (self._key(target), self._key(f"metrics:{target}")) for target in _KEEP}
+        self._pack = msgpack.Packer().pack
 
     def _key(self, part: str) -> str:
         return f"{self._base}{part}"
@@ -103,7 +107,7 @@ class Queue:
         """The next job, locked with `token`."""
         options = {"token": token, "lockDuration": self._lock_ms, "name": self._worker}
         answer = await self._pipe.script(
-            "moveToActive", [*self._move_keys, self._key("marker")], [self._base, now_ms(), msgpack.packb(options)]
+            "moveToActive", [*self._move_keys, self._marker], [self._base, now_ms(), self._pack(options)]
         )
         return self._next(answer, token)
 
@@ -113,6 +117,8 @@ class Queue:
         if not delivery.may_have_children:
             return delivery
         own = self._key(delivery.job_id)
+        if not await self._pipe.call("EXISTS", f"{own}:processed", f"{own}:failed"):
+            return delivery
         processed, failed = await asyncio.gather(
             self._pipe.call("HGETALL", f"{own}:processed"), self._pipe.call("HGETALL", f"{own}:failed")
         )
@@ -155,10 +161,10 @@ class Queue:
     ) -> Next:
         opts = delivery.opts
         # The next job, if one is fetched, is locked with the same token.
-        packed = msgpack.packb(
+        packed = self._pack(
             {
                 "token": delivery.token,
-                "keepJobs": _keep(opts.get("removeOnComplete" if target == "completed" else "removeOnFail")),
+                "keepJobs": _keep(opts.get(_KEEP[target])),
                 "lockDuration": self._lock_ms,
                 "attempts": delivery.attempts,
                 "attemptsMade": delivery.attempts_made,
@@ -170,13 +176,8 @@ class Queue:
                 "name": self._worker,
             }
         )
-        keys = [
-            *self._move_keys,
-            self._key(target),
-            self._key(delivery.job_id),
-            self._key(f"metrics:{target}"),
-            self._key("marker"),
-        ]
+        ended, metrics = self._ended[target]
+        keys = [*self._move_keys, ended, self._key(delivery.job_id), metrics, self._marker]
         args = [delivery.job_id, now_ms(), field, value, target, "1" if fetch_next else "", self._base, packed]
         if fields:
             args.append(msgpack.packb(_flat(fields)))

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -12,7 +13,7 @@ from bullflow.worker.job import Job
 Handler = Callable[[Job], Awaitable[Any]] | Callable[[Job], Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A handler, how long one attempt of it may take, and whether it wants all that is below its job."""
 
@@ -21,7 +22,7 @@ class Task:
     timeout: timedelta | None
     descendants: bool = False
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         return iscoroutinefunction(self.handler) or iscoroutinefunction(type(self.handler).__call__)
 

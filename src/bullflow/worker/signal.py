@@ -10,7 +10,8 @@ class AbortSignal:
     """Set once, from the event loop; may be looked at from any thread."""
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        # Made when somebody waits, as few handlers do.
+        self._event: asyncio.Event | None = None
         self._reason: Reason | None = None
 
     @property
@@ -24,11 +25,14 @@ class AbortSignal:
 
     async def wait(self) -> Reason:
         """Return when the signal is set; for handlers that run in the event loop."""
-        await self._event.wait()
+        if self._reason is None:
+            self._event = self._event or asyncio.Event()
+            await self._event.wait()
         return self._reason or "cancelled"
 
     def abort(self, reason: Reason) -> None:
         """The first reason stays."""
         if self._reason is None:
             self._reason = reason
-            self._event.set()
+            if self._event is not None:
+                self._event.set()

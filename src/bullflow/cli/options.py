@@ -44,6 +44,12 @@ Concurrency = Annotated[
         metavar="N", help="Jobs at once in each worker (BULLFLOW_CONCURRENCY), for example 20; overrides its own."
     ),
 ]
+Processes = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, help="Run in so many processes, for example one a core; --concurrency is each one's."
+    ),
+]
 LogLevel = Annotated[
     str | None,
     typer.Option(metavar="LEVEL", help="debug, info, warning or error (BULLFLOW_LOG_LEVEL); debug shows traces."),

@@ -1,13 +1,19 @@
-"""`bullflow worker`: run workers in a process of their own."""
+"""`bullflow worker`: run workers in processes of their own."""
 
-from typing import Annotated
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
 from bullflow.cli.modules import load_workers
-from bullflow.cli.options import Concurrency, DataDir, LogLevel, RedisUrl
+from bullflow.cli.options import Concurrency, DataDir, LogLevel, Processes, RedisUrl
+from bullflow.cli.processes import supervise
 from bullflow.cli.running import run_for_long
+from bullflow.engine.address import engine_url
 from bullflow.settings import load
+from bullflow.telemetry import logger
 from bullflow.worker import run_workers
 
 Targets = Annotated[
@@ -17,18 +23,36 @@ Targets = Annotated[
         help="Where the workers are, for example examples.video:worker; the working directory is searched too.",
     ),
 ]
+Under = Annotated[int | None, typer.Option(hidden=True, help="The process that has started this one, for --processes.")]
 
 
 def worker(
     targets: Targets,
     redis_url: RedisUrl = None,
     data_dir: DataDir = None,
+    processes: Processes = 1,
     concurrency: Concurrency = None,
     log_level: LogLevel = None,
+    under: Under = None,
 ) -> None:
     """Run workers until Ctrl-C or SIGTERM; running jobs may finish first.
 
-    Example: bullflow worker examples.video:worker --redis-url redis://localhost:6379/0
+    Example: bullflow worker examples.video:worker --redis-url redis://localhost:6379/0 --processes 4
     """
-    settings = load(redis_url=redis_url, data_dir=data_dir, concurrency=concurrency, log_level=log_level)
-    run_for_long(settings, run_workers(load_workers(targets), settings))
+    flags = {"redis_url": redis_url, "data_dir": data_dir, "concurrency": concurrency, "log_level": log_level}
+    settings = load(**flags)
+    workers = load_workers(targets)
+    if processes == 1:
+        run_for_long(settings, run_workers(workers, settings, under=under))
+        return
+    engine_url(settings)  # raises what otherwise each of the processes would
+    run_for_long(settings, supervise(_one(targets, flags), processes, logger("worker")))
+
+
+def _one(targets: Sequence[str], flags: dict[str, Any]) -> list[str]:
+    """The command that is one of several processes."""
+    given = [
+        part for name, value in flags.items() if value is not None for part in (f"--{name.replace('_', '-')}", value)
+    ]
+    command = [sys.executable, "-m", "bullflow.cli.main", "worker", *targets, "--under", os.getpid(), *given]
+    return [str(part) for part in command]

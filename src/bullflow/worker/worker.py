@@ -23,6 +23,8 @@ from bullflow.worker.growing import Room
 from bullflow.worker.registry import Handler, Registry, Task
 from bullflow.worker.runner import GRACE, Runner
 
+_PARENT_EVERY = timedelta(seconds=1)
+
 H = TypeVar("H", bound=Handler)
 
 
@@ -116,13 +118,25 @@ def _room(settings: Settings) -> Room:
     return Room(limits=limits, total_bytes=settings.max_body_bytes)
 
 
-async def run_workers(workers: Sequence[Worker], settings: Settings) -> None:
-    """Run workers in this process until SIGTERM or SIGINT."""
+async def run_workers(workers: Sequence[Worker], settings: Settings, *, under: int | None = None) -> None:
+    """Run workers in this process until SIGTERM or SIGINT, or until the process is gone that this one is `under`."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await side_by_side(*(worker.run(settings, stop=stop) for worker in workers))
+    watching = None if under is None else asyncio.create_task(_until_orphaned(under, stop))
+    try:
+        await side_by_side(*(worker.run(settings, stop=stop) for worker in workers))
+    finally:
+        if watching is not None:
+            watching.cancel()
+
+
+async def _until_orphaned(parent: int, stop: asyncio.Event) -> None:
+    """Set `stop` when the process is gone that should have told this one to: whoever starts it anew wants no more."""
+    while os.getppid() == parent:  # noqa: ASYNC110 - a parent's end has no event
+        await asyncio.sleep(_PARENT_EVERY.total_seconds())
+    stop.set()
 
 
 async def _until_set_or_done(stop: asyncio.Event, working: "asyncio.Task[None]") -> None:

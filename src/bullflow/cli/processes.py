@@ -1,0 +1,97 @@
+"""Several processes of one command under one that looks after them, for all cores of a machine.
+
+Each is told to end when this one is, and is waited for. One that dies is started anew, after a pause that
+grows while it keeps dying. What ends with an error before anything has ever run well would only do so
+again, so that is the end of all. When this process is killed, the others notice by themselves (see `run_workers`).
+"""
+
+import asyncio
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from structlog.typing import FilteringBoundLogger
+
+from bullflow.errors import Misconfigured
+from bullflow.loop import Pauses, side_by_side
+
+RUNS_WELL = timedelta(seconds=10)
+"""What lives so long has started well."""
+LONGEST_PAUSE = timedelta(seconds=30)
+
+
+async def supervise(command: Sequence[str], count: int, log: FilteringBoundLogger) -> None:
+    """Keep so many processes running until SIGTERM or SIGINT; raises Misconfigured when they end at once."""
+    crew = _Crew(command, log)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, crew.stop)
+    await side_by_side(*(crew.keep_one() for _ in range(count)))
+
+
+class _Crew:
+    def __init__(self, command: Sequence[str], log: FilteringBoundLogger) -> None:
+        self._command = command
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._running: set[Process] = set()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Start nothing more, and tell what runs to end."""
+        self._stopping.set()
+        for process in self._running:
+            _terminate(process)
+
+    async def keep_one(self) -> None:
+        """Have one process running until `stop`; return when it has ended."""
+        pauses = Pauses(LONGEST_PAUSE)
+        while not self._stopping.is_set():
+            begun = self._loop.time()
+            code = await self._run_one()
+            if self._stopping.is_set():
+                return
+            if code > 0 and not self._ran_well_since(self._since):
+                raise Misconfigured(f"a worker process ended at once, with exit code {code}; above is what it said")
+            if self._ran_well_since(begun):
+                pauses.reset()
+            await self._rest(pauses)
+
+    async def _run_one(self) -> int:
+        process = await asyncio.create_subprocess_exec(*self._command, stdin=DEVNULL)
+        self._running.add(process)
+        self._log.info("worker.process_started", pid=process.pid)
+        if self._stopping.is_set():
+            _terminate(process)  # it was not there yet when the others were told
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            _terminate(process)
+            await process.wait()
+            raise
+        finally:
+            self._running.discard(process)
+        if not self._stopping.is_set():
+            self._log.warning("worker.process_died", pid=process.pid, code=code)
+        return code
+
+    def _ran_well_since(self, instant: float) -> bool:
+        return self._loop.time() - instant > RUNS_WELL.total_seconds()
+
+    async def _rest(self, pauses: Pauses) -> None:
+        parts = {asyncio.create_task(part) for part in (pauses.rest(), self._until_stopping())}
+        try:
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for part in parts:
+                part.cancel()
+
+    async def _until_stopping(self) -> None:
+        await self._stopping.wait()
+
+
+def _terminate(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()

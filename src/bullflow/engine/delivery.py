@@ -69,13 +69,13 @@ def read_delivery(queue_name: str, job_id: str, token: str, fields: Mapping[str,
 
 def pairs(flat: Any) -> dict[str, str]:
     """Fields and values as Lua returns them: in turns, or a mapping already."""
-    return dict(flat) if isinstance(flat, Mapping) else dict(zip(flat[::2], flat[1::2], strict=True))
+    return flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def read_options(text: str | None) -> Mapping[str, Any]:
     """A job's options under their long names; none where there is something else."""
     opts = _parsed(text, {})
-    return {str(optsDecodeMap.get(key, key)): value for key, value in opts.items()} if isinstance(opts, Mapping) else {}
+    return {optsDecodeMap.get(key, key): value for key, value in opts.items()} if isinstance(opts, dict) else {}
 
 
 def _stacks(stacks: Any) -> Sequence[str]:

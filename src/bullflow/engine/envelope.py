@@ -59,6 +59,9 @@ class Envelope:
         return (*found, *((name, job_id) for name, ids in left.items() for job_id in reversed(ids)))
 
 
+_NONE = Envelope()
+
+
 def seal(branch: Branch, keep_seconds: int) -> dict[str, Any]:
     """The BullMQ options of a job: what was asked for, its fixed id, how long to keep it, and the envelope."""
     job = branch.job
@@ -110,8 +113,8 @@ def _runs(children: Iterable[Child]) -> Iterable[tuple[str, Iterable[Child]]]:
 def unseal(opts: Mapping[str, Any]) -> Envelope:
     """The envelope of a job that a worker has received; whatever cannot be read is left out."""
     own = opts.get(KEY)
-    if not isinstance(own, Mapping) or own.get("v") != VERSION:
-        return Envelope()
+    if not isinstance(own, dict) or own.get("v") != VERSION:
+        return _NONE
     timeout = own.get("timeout")
     return Envelope(
         flow_id=_text(own.get("flow")),
@@ -128,7 +131,7 @@ def _text(value: Any) -> str | None:
 
 
 def _names(children: Any) -> dict[str, tuple[str, ...]]:
-    if not isinstance(children, Mapping):
+    if not isinstance(children, dict):
         return {}
     return {
         str(name): tuple(job_id for job_id in ids if isinstance(job_id, str))

@@ -253,7 +253,7 @@ def owned(delivery: Delivery, answer: Any) -> Any:
 
 def _keep(option: Any) -> dict[str, Any]:
     """BullMQ's `removeOnComplete` and `removeOnFail` in the form that its script wants; nonsense keeps all."""
-    if isinstance(option, Mapping):
+    if isinstance(option, dict):
         known = {name: option[name] for name in ("age", "count", "limit") if _is_number(option.get(name))}
         return known or {"count": -1}
     if isinstance(option, bool):

@@ -18,6 +18,7 @@ from bullflow.worker.growing import Growing, Room
 from bullflow.worker.signal import AbortSignal
 
 KEPT_LOG_LINES = 1_000
+_NO_CHILDREN = Children({}, {}, {})
 
 Step = Callable[[], Coroutine[Any, Any, None]]
 
@@ -44,7 +45,8 @@ class Job:
         """None for a job that was not made by bullflow."""
         self.attempt = delivery.attempts_made + 1
         """1 for the first attempt."""
-        self.children = Children(delivery.names or envelope.children, delivery.values, delivery.failures)
+        names = delivery.names or envelope.children
+        self.children = Children(names, delivery.values, delivery.failures) if names else _NO_CHILDREN
         self.signal = signal
         self._delivery = delivery
         self._reach = reach

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import bullmq
 import orjson
 import pytest
 
@@ -13,70 +12,9 @@ from bullflow.engine.keys import bell_stream
 from bullflow.engine.producer import Producer
 from bullflow.errors import EngineAway
 from bullflow.flow.plan import Branch
+from support.layout import laid_out
+from support.lines import line
 from support.queues import JOBS, Bull, bullmqs_own_worker, completed, failed, hands_on, stored, tree
-
-
-def as_node(branch: Branch) -> dict[str, Any]:
-    """The same tree in the words of BullMQ's own FlowProducer."""
-    job = branch.job
-    return {
-        "name": job.name,
-        "queueName": job.queue_name,
-        "data": orjson.loads(job.data.text),
-        "opts": {**job.opts, "jobId": job.job_id, "timestamp": job.created_at},
-        "children": [as_node(child) for child in branch.children],
-    }
-
-
-async def keys_under(bull: Bull, prefix: str) -> set[str]:
-    return {key.removeprefix(prefix) async for key in bull.client.scan_iter(f"{prefix}:*", count=1000)}
-
-
-async def laid_out(bull: Bull, prefix: str) -> dict[str, Any]:
-    """Everything that lies under a prefix; of options only what BullMQ knows."""
-    found: dict[str, Any] = {}
-    for key in await keys_under(bull, prefix):
-        kind = await bull.client.type(prefix + key)
-        match kind:
-            case "hash":
-                found[key] = await bull.client.hgetall(prefix + key)
-            case "list":
-                found[key] = await bull.client.lrange(prefix + key, 0, -1)
-            case "set":
-                found[key] = await bull.client.smembers(prefix + key)
-            case "zset":
-                found[key] = await bull.client.zrange(prefix + key, 0, -1)
-            case "stream":
-                found[key] = [fields for _, fields in await bull.client.xrange(prefix + key)]
-            case _:
-                found[key] = await bull.client.get(prefix + key)
-    for value in found.values():
-        if isinstance(value, dict) and "opts" in value:
-            ours = ("removeOnComplete", "removeOnFail", KEY)
-            opts = orjson.loads(value["opts"]).items()
-            value["opts"] = {name: option for name, option in opts if name not in ours}
-        if isinstance(value, dict):
-            value.pop("opts.maxLenEvents", None)
-    return found
-
-
-async def test_a_tree_lies_in_the_engine_as_bullmq_itself_would_lay_it(bull: Bull) -> None:
-    flow = tree(
-        "root",
-        tree("leaf", data={"n": 1}, attempts=3, backoff={"type": "exponential", "delay": 50}),
-        tree("middle", tree("late", delay=60_000), tree("first", priority=3), queue="other", failParentOnFailure=True),
-        tree("policy", ignoreDependencyOnFailure=True, keepLogs=5, lifo=True),
-        priority=2,
-    )
-    other = f"{bull.prefix}-bullmq"
-    theirs = bullmq.FlowProducer(opts={"connection": bull.client, "prefix": other})
-
-    await bull.add(flow)
-    await theirs.add(as_node(flow))
-
-    ours = orjson.loads(orjson.dumps(await laid_out(bull, bull.prefix), default=sorted))
-    reference = orjson.dumps(await laid_out(bull, other), default=sorted).replace(other.encode(), bull.prefix.encode())
-    assert ours == orjson.loads(reference)
 
 
 async def test_a_parent_waits_for_its_children(bull: Bull) -> None:
@@ -139,7 +77,7 @@ async def test_adding_twice_adds_nothing(bull: Bull) -> None:
     await bull.add(flow)
 
     after = await laid_out(bull, bull.prefix)
-    counters_and_streams = {f":{queue}:{part}" for queue in (JOBS, "other") for part in ("id", "events")}
+    counters_and_streams = {f"~:{queue}:{part}" for queue in (JOBS, "other") for part in ("id", "events")}
     assert {key for key in before | after if before.get(key) != after.get(key)} <= counters_and_streams
     assert [event["event"] for event in await bull.events()][-1] == "duplicated"
 
@@ -282,6 +220,29 @@ async def test_the_bell_rings_for_a_queue_that_is_new(bull: Bull) -> None:
     await producer.add([tree("root", queue="new")])
 
     assert await bull.client.xlen(bell_stream(bull.prefix)) == 2
+
+
+async def test_an_engine_that_has_forgotten_the_scripts_is_given_them(bull: Bull) -> None:
+    producer = bull.producer()
+    await producer.add([tree("first")])
+    await bull.client.script_flush()
+
+    await producer.add([tree("second"), tree("root", tree("child"), tree("late", delay=5), tree("urgent", priority=1))])
+
+    counts = await bull.queue().getJobCounts("waiting", "waiting-children", "delayed", "prioritized")
+    assert counts == {"waiting": 3, "waiting-children": 1, "delayed": 1, "prioritized": 1}
+
+
+async def test_a_lone_flow_takes_two_round_trips(bull: Bull) -> None:
+    async with line(bull.url) as way:
+        producer = Producer(connect(way.url, "test"), bull.prefix, keep=timedelta(hours=1), stream_length=1_000)
+        await producer.add([tree("first")])
+        before = way.passed
+
+        await producer.add([tree("root", tree("child"))])
+
+        assert way.passed == before + 4  # there and back, twice
+        await producer.close()
 
 
 async def test_an_engine_that_is_away_is_said_to_be_away() -> None:

@@ -13,6 +13,7 @@ from bullflow import Job, Worker
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.producer import Producer
 from bullflow.engine.queue import Queue
+from bullflow.engine.transaction import Transaction
 from bullflow.flow.facts import Json
 from bullflow.flow.plan import Branch, StoredJob, unfinished
 from bullflow.flow.states import JobStatus
@@ -161,8 +162,8 @@ class Overtaken(Producer):
         self._meanwhile = meanwhile
         self.looks = 0
 
-    async def _look(self, branches: Sequence[Branch]) -> Any:
-        found = await super()._look(branches)
+    async def _look(self, transaction: Transaction, branches: Sequence[Branch]) -> Any:
+        found = await super()._look(transaction, branches)
         self.looks += 1
         await self._meanwhile()
         return found

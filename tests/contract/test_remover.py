@@ -459,8 +459,8 @@ async def test_a_flow_that_is_withdrawn_while_it_is_being_added_is_kept_out(bull
     looks: list[Any] = []
 
     class Overtaken(Producer):
-        async def _look(self, branches: Any) -> Any:
-            looks.append(await super()._look(branches))
+        async def _look(self, transaction: Any, branches: Any) -> Any:
+            looks.append(await super()._look(transaction, branches))
             if len(looks) == 1:
                 await remover(bull).doom(withdrawn(root))
             return looks[-1]

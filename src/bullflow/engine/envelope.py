@@ -26,11 +26,12 @@ Child = tuple[str, str]
 """A child's name and its BullMQ id."""
 
 # Ours alone; BullMQ does not know them, so they travel in the envelope.
-_OWN_OPTIONS = ("timeout",)
+_OWN_OPTIONS = frozenset({"timeout"})
 # In BullMQ one job's option prunes the ended jobs of its whole queue, other users' among them, and a root that removes
 # itself could not be told from one that never came. The store remembers; how long the engine does is the operator's.
 # The limit has BullMQ prune nothing: `ended` does, when the store has what it removes.
-_OPERATORS_OPTIONS = ("removeOnComplete", "removeOnFail")
+_OPERATORS_OPTIONS = frozenset({"removeOnComplete", "removeOnFail"})
+_NOT_BULLMQS = _OWN_OPTIONS | _OPERATORS_OPTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def seal(branch: Branch, keep_seconds: int) -> dict[str, Any]:
     """The BullMQ options of a job: what was asked for, its fixed id, how long to keep it, and the envelope."""
     job = branch.job
     keep = {"age": keep_seconds, "limit": 0}
-    asked = {name: value for name, value in job.opts.items() if name not in _OWN_OPTIONS + _OPERATORS_OPTIONS}
+    asked = {name: value for name, value in job.opts.items() if name not in _NOT_BULLMQS}
     own = {name: job.opts[name] for name in _OWN_OPTIONS if name in job.opts}
     return {
         "timestamp": job.created_at,
@@ -80,6 +81,8 @@ def seal(branch: Branch, keep_seconds: int) -> dict[str, Any]:
 
 def _children(branch: Branch) -> dict[str, Any]:
     known = (*(below.job for below in branch.children), *branch.ended, *branch.kept)
+    if not known:
+        return {}
     return _listed([(child.name, child.job_id) for child in sorted(known, key=lambda child: child.position)])
 
 

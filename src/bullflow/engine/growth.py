@@ -31,11 +31,12 @@ from bullmq.redis_connection import loadScript
 from redis.asyncio import Redis
 
 from bullflow.clock import now_ms
+from bullflow.engine.adding import add_scripts, parent_of
 from bullflow.engine.delivery import Delivery
 from bullflow.engine.envelope import unseal, with_grown, with_grown_settled
 from bullflow.engine.holding import Holding
 from bullflow.engine.keys import HAS_GROWN, grown_stream, queue_key
-from bullflow.engine.planter import Planter, queues_of
+from bullflow.engine.planter import Planter
 from bullflow.engine.queue import owned
 from bullflow.flow.plan import Branch, StoredJob
 from bullflow.flow.states import JobStatus
@@ -60,7 +61,8 @@ class Growth:
         self._prefix = prefix
         self._queue_name = queue_name
         self._holding = holding
-        self._options = options
+        self._planter = Planter(prefix, keep=options.keep, stream_length=options.stream_length)
+        self._stream_length = options.stream_length
         self._wait = client.register_script(loadScript("moveToWaitingChildren-7.lua"))
 
     async def add(self, delivery: Delivery, nodes: Sequence[Node], first: int) -> None:
@@ -78,19 +80,19 @@ class Growth:
                 await self._fill(pipe, delivery, opts, new)
 
         await self._holding.change(delivery, fill)
-        self._planter.planted(queues_of(new))
+        self._planter.planted(new)
 
     async def _fill(self, pipe: Any, delivery: Delivery, opts: dict[str, Any], new: Sequence[Branch]) -> None:
         there = await self._there(new)
         told = {"growth": _told(delivery, new)}
-        pipe.xadd(grown_stream(self._prefix), told, maxlen=self._options.stream_length, approximate=True)
+        pipe.xadd(grown_stream(self._prefix), told, maxlen=self._stream_length, approximate=True)
         grown = with_grown(opts, [(branch.job.name, branch.job.job_id) for branch in new])
         pipe.hset(self._key(delivery.job_id), mapping={"opts": orjson.dumps(grown), HAS_GROWN: "1"})
         # BullMQ would put one that has failed back among those that its parent waits for.
         missing = [branch for branch in new if branch.job.job_id not in there]
-        parent = {"id": delivery.job_id, "queue": f"{self._prefix}:{self._queue_name}"}
-        entries = await self._planter.entries(missing, parent=parent)
-        await self._planter.plant(pipe, entries, queues_of(missing))
+        pipe.scripts |= self._adding
+        for command in self._planter.plant(missing, parent=parent_of(self._prefix, self._queue_name, delivery.job_id)):
+            pipe.execute_command(*command)
 
     async def _there(self, branches: Sequence[Branch]) -> set[str]:
         async with self._client.pipeline(transaction=False) as pipe:
@@ -124,10 +126,9 @@ class Growth:
         return queue_key(self._prefix, self._queue_name, part)
 
     @cached_property
-    def _planter(self) -> Planter:
-        # Few workers ever need it, and it reads all of BullMQ's scripts.
-        options = self._options
-        return Planter(self._client, self._prefix, keep=options.keep, stream_length=options.stream_length)
+    def _adding(self) -> set[Any]:
+        """redis-py loads what is told to its pipeline, if the engine does not know it. Few workers ever need it."""
+        return {self._client.register_script(source) for source in add_scripts().values()}
 
 
 def _without(branches: Sequence[Branch], opts: dict[str, Any]) -> list[Branch]:

@@ -34,12 +34,8 @@ from bullflow.withdrawer import Withdrawer
 
 async def recording(base: Base) -> None:
     settings = base.settings
-    dispatcher = Dispatcher(
-        base.database,
-        Producer(base.client, settings.prefix, keep=settings.engine_keep, stream_length=settings.stream_length),
-        clock=now_ms,
-        log=telemetry.logger("dispatcher"),
-    )
+    producer = Producer(base.client, settings.prefix, keep=settings.engine_keep, stream_length=settings.stream_length)
+    dispatcher = Dispatcher(base.database, producer, clock=now_ms, log=telemetry.logger("dispatcher"))
     withdrawer = base.withdrawer
     auditor = _auditor(base, dispatcher)
 
@@ -55,7 +51,10 @@ async def recording(base: Base) -> None:
     leader = Leader(
         base.database, holder=base.origin, term=settings.lease, clock=now_ms, log=telemetry.logger("leader")
     )
-    await leader.lead(partial(_lead, base, dispatcher, withdrawer, auditor))
+    try:
+        await leader.lead(partial(_lead, base, dispatcher, withdrawer, auditor))
+    finally:
+        await producer.close()
 
 
 async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, auditor: Auditor, held: Held) -> None:

@@ -3,9 +3,9 @@
 A flow is due until the recorder has read of its arrival in the engine's own stream; that alone
 clears the mark. So there is no moment in which a flow could be lost: a dispatcher that dies before,
 during or after sending leaves the flow due, and sending it again adds nothing, because its ids are
-fixed. Whoever accepts a flow rings with its id, which is the fast way; a look through the index of
-due flows every few seconds is the net, and the way in which a backlog is worked off when the engine
-comes back.
+fixed. Whoever accepts a flow rings with its id, which is the fast way, and in the same process hands over
+the flow as well (`handover`); a look through the index of due flows every few seconds is the net, and the
+way in which a backlog is worked off when the engine comes back.
 """
 
 from collections import deque
@@ -19,6 +19,7 @@ from bullflow.clock import Clock, milliseconds
 from bullflow.engine.producer import Producer
 from bullflow.errors import Away
 from bullflow.flow.plan import Branch, unfinished
+from bullflow.handover import Handover
 from bullflow.loop import Wake
 from bullflow.store import backlog
 from bullflow.store.database import Database
@@ -34,9 +35,18 @@ LARGEST_BACKLOG = 50_000
 class Dispatcher:
     """The loop's state: ids that were rung, and when flows were sent that are not seen to have arrived."""
 
-    def __init__(self, database: Database, producer: Producer, *, clock: Clock, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        database: Database,
+        producer: Producer,
+        *,
+        handover: Handover,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
         self._database = database
         self._producer = producer
+        self._handover = handover
         self._clock = clock
         self.log = log
         self._rung: deque[tuple[str, int]] = deque(maxlen=LARGEST_BACKLOG)
@@ -58,6 +68,11 @@ class Dispatcher:
         self._rung.clear()
         self._sent.clear()
         self._next_look = 0
+        self._handover.open()
+
+    def end(self) -> None:
+        """Called when this process leads no more."""
+        self._handover.close()
 
     async def run_once(self) -> int:
         """Send some flows; returns how many."""
@@ -75,6 +90,7 @@ class Dispatcher:
         except BaseException:
             # They are still due in the store; look for them as soon as the engine is back.
             self._next_look = 0
+            self._handover.forget()
             raise
         finally:
             # What was left out (see `Producer.add`) is looked for again.
@@ -113,6 +129,13 @@ class Dispatcher:
         self._sent = {flow_id: sent for flow_id, sent in self._sent.items() if sent > limit}
 
     async def _branches(self, flow_ids: Sequence[str]) -> list[Branch]:
+        """What is to be sent of these flows, the oldest first."""
+        taken = [branch for flow_id in flow_ids if (branch := self._handover.take(flow_id)) is not None]
+        left = set(flow_ids) - {branch.job.flow_id for branch in taken}
+        read = await self._read(sorted(left)) if left else []
+        return sorted((*taken, *read), key=lambda branch: branch.job.flow_id)
+
+    async def _read(self, flow_ids: Sequence[str]) -> list[Branch]:
         async with self._database.read() as snapshot:
             jobs = await backlog.jobs_to_dispatch(snapshot, flow_ids)
         branches = (unfinished(of_flow) for _, of_flow in groupby(jobs, key=lambda job: job.flow_id))

@@ -7,6 +7,7 @@ from sqlalchemy import text, update
 
 from bullflow.flow import ending, retry
 from bullflow.flow.facts import FactKind, Json
+from bullflow.flow.plan import accepted, unfinished
 from bullflow.flow.record import Changes
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import FlowRequest
@@ -235,3 +236,20 @@ async def test_what_is_to_be_dispatched_of_a_second_run_holds_what_ended_childre
         ("bad", 2, JobStatus.WAITING, None, None),
     ]
     assert root.job_id not in {job.job_id for job in jobs}
+
+
+async def test_what_was_accepted_is_read_as_it_can_be_handed_over(database: Database) -> None:
+    """Status, options, data, order: whoever dispatches need not know where a flow comes from."""
+    tree = node(
+        "root",
+        node("late", delay=5, failParentOnFailure=True),
+        node("middle", node("urgent", priority=3), node("leaf", queue="far", backoff={"type": "fixed", "delay": 1})),
+        data='{"ключ":[1.5,null]}',
+        attempts=3,
+    )
+    flow = await Submitter(database).one(tree)
+
+    async with database.read() as snapshot:
+        jobs = await backlog.jobs_to_dispatch(snapshot, [flow.id])
+
+    assert accepted(flow.id, flow.jobs, flow.created_at) == unfinished(jobs)

@@ -13,7 +13,7 @@ from typing import Any
 from bullflow.flow.facts import Json
 from bullflow.flow.record import REMOVED
 from bullflow.flow.states import ENDED, JobStatus
-from bullflow.flow.tree import FAILS_PARENT, Policy, policy_of
+from bullflow.flow.tree import FAILS_PARENT, NewJob, Policy, policy_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,27 @@ def unfinished(jobs: Iterable[StoredJob]) -> Branch | None:
         children[job.parent_id].append(job)
     roots = children[None]
     return _branch(roots[0], children) if roots and roots[0].status not in ENDED else None
+
+
+def accepted(flow_id: str, jobs: Iterable[NewJob], created_at: int) -> Branch | None:
+    """The whole of a flow that was accepted just now, as the store would tell of it. `jobs` come in tree order."""
+    return unfinished(_stored(flow_id, job, created_at) for job in jobs)
+
+
+def _stored(flow_id: str, job: NewJob, created_at: int) -> StoredJob:
+    return StoredJob(
+        id=job.id,
+        job_id=job.job_id,
+        flow_id=flow_id,
+        parent_id=job.parent_id,
+        name=job.node.name,
+        queue_name=job.node.queue_name,
+        data=job.node.data,
+        opts=job.node.opts,
+        status=job.status,
+        created_at=created_at,
+        position=job.position,
+    )
 
 
 def _branch(job: StoredJob, children: Mapping[str | None, Sequence[StoredJob]]) -> Branch:

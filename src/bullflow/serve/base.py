@@ -10,11 +10,13 @@ from uuid import uuid4
 from uuid_utils import uuid7
 
 from bullflow import telemetry
+from bullflow.clock import now_ms
 from bullflow.engine.address import engine_url
 from bullflow.engine.bell import PING_AFTER, Bell
 from bullflow.engine.connection import Client, connect
 from bullflow.engine.keys import news_channel, work_channel
 from bullflow.engine.remover import Remover
+from bullflow.handover import Handover
 from bullflow.regulator import Regulator
 from bullflow.settings import Settings
 from bullflow.store.database import Database
@@ -34,6 +36,7 @@ class Base:
     remover: Remover
     withdrawer: Withdrawer
     """One for the whole process, so that nothing is withdrawn twice at the same time."""
+    handover: Handover
 
 
 @asynccontextmanager
@@ -56,6 +59,7 @@ async def open_base(settings: Settings) -> AsyncIterator[Base]:
             origin=origin,
             remover=remover,
             withdrawer=withdrawer,
+            handover=Handover(now_ms),
         )
     finally:
         await withdrawer.close()

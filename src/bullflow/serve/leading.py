@@ -35,7 +35,9 @@ from bullflow.withdrawer import Withdrawer
 async def recording(base: Base) -> None:
     settings = base.settings
     producer = Producer(base.client, settings.prefix, keep=settings.engine_keep, stream_length=settings.stream_length)
-    dispatcher = Dispatcher(base.database, producer, clock=now_ms, log=telemetry.logger("dispatcher"))
+    dispatcher = Dispatcher(
+        base.database, producer, handover=base.handover, clock=now_ms, log=telemetry.logger("dispatcher")
+    )
     withdrawer = base.withdrawer
     auditor = _auditor(base, dispatcher)
 
@@ -51,8 +53,15 @@ async def recording(base: Base) -> None:
     leader = Leader(
         base.database, holder=base.origin, term=settings.lease, clock=now_ms, log=telemetry.logger("leader")
     )
+
+    async def lead(held: Held) -> None:
+        try:
+            await _lead(base, dispatcher, withdrawer, auditor, held)
+        finally:
+            dispatcher.end()
+
     try:
-        await leader.lead(partial(_lead, base, dispatcher, withdrawer, auditor))
+        await leader.lead(lead)
     finally:
         await producer.close()
 

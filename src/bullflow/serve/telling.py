@@ -14,6 +14,7 @@ LINES_TOLD_AT_ONCE = 200
 
 
 def tell_accepted(base: Base, flows: Sequence[NewFlow]) -> None:
+    base.handover.give(flows)
     base.work.ring({"accepted": [(flow.id, len(flow.jobs)) for flow in flows]})
     base.news.ring({"flows": [[flow.id, 1] for flow in flows]})
 

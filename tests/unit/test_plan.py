@@ -32,6 +32,17 @@ def test_a_new_flow_is_dispatched_whole_in_the_order_of_the_request() -> None:
     assert branch.size == 4
 
 
+def test_its_parents_are_the_jobs_with_anything_below_them() -> None:
+    done, lost = a_job("done", "b", JobStatus.COMPLETED), a_job("lost", "c", JobStatus.FAILED)
+    jobs = [a_job("root", None), a_job("a", "root"), a_job("a1", "a"), a_job("b", "root"), done, a_job("c", "a1"), lost]
+
+    branch = unfinished(jobs)
+
+    assert branch is not None
+    assert [parent.job.id for parent in branch.parents()] == ["root", "a", "a1", "c", "b"]
+    assert [parent.job.id for parent in branch.without({"a-1", "b-1"}).parents()] == ["root"]
+
+
 def test_ended_children_are_not_run_again_but_go_along_with_what_they_left() -> None:
     done = a_job("done", "root", JobStatus.COMPLETED, result=Json("1"))
     failed = a_job("failed", "root", JobStatus.FAILED, error={"message": "broken"})

@@ -29,6 +29,8 @@ _KEYS = {
     _PRIORITIZED: ("marker", "meta", "id", "prioritized", "delayed", "completed", "active", "events", "pc"),
     _PARENT: ("meta", "id", "delayed", "waiting-children", "completed", "events"),
 }
+# One for all: `packb` makes a new one, with a large buffer, each time.
+_pack = msgpack.Packer().pack
 # How a child's parent is told of the child's policy.
 _POLICIES = {name: optsEncodeMap[name] for name in optsEncodeMap if name.endswith("OnFailure")}
 
@@ -65,8 +67,8 @@ def add_job(
     above = (None, None, None) if parent is None else (parent.key, f"{parent.key}:dependencies", _told(parent, opts))
     # The last two are for repeated and for deduplicated jobs, which no flow has.
     args = (base, job.job_id, job.name, opts["timestamp"], *above, None, None)
-    options = msgpack.packb(_encoded(opts, parent))
-    return (*_opening(_script(opts, is_parent), base), msgpack.packb(args), job.data.text, options)
+    options = _pack(_encoded(opts, parent))
+    return (*_opening(_script(opts, is_parent), base), _pack(args), job.data.text, options)
 
 
 def _script(opts: Mapping[str, Any], is_parent: bool) -> str:
@@ -94,7 +96,9 @@ def _told(parent: Parent, opts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encoded(opts: Mapping[str, Any], parent: Parent | None) -> dict[str, Any]:
-    encoded = {"attempts": 0, "delay": 0, **{optsEncodeMap.get(name, name): value for name, value in opts.items()}}
+    encoded = {optsEncodeMap.get(name, name): value for name, value in opts.items()}
+    encoded.setdefault("attempts", 0)
+    encoded.setdefault("delay", 0)
     if type(encoded.get("backoff")) is int:
         encoded["backoff"] = {"type": "fixed", "delay": encoded["backoff"]}
     if parent is not None:

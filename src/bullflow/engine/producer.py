@@ -131,12 +131,12 @@ class Producer:
     def _commands(self, branches: Sequence[Branch], found: _Found) -> list[Command]:
         commands = self._planter.plant(branches, there=found.there)
         for branch in branches:
-            if branch.job.job_id not in found.there:
-                commands += self._values(branch)
-                commands += self._hung(branch, found)
+            for parent in () if branch.job.job_id in found.there else branch.parents():
+                commands += self._left(parent)
+                commands += self._hung(parent, found)
         return commands
 
-    def _values(self, branch: Branch) -> Iterable[Command]:
+    def _left(self, branch: Branch) -> Iterable[Command]:
         """Give a parent what its ended children have left, for it will not hear of them again."""
         parent_key = self._job_key(branch.job)
         for child in branch.ended:
@@ -146,8 +146,6 @@ class Producer:
                 yield ("HSET", f"{parent_key}:failed", self._job_key(child), (child.error or {}).get("message", ""))
         if branch.blocker is not None:
             yield from self._doom(branch, branch.blocker)
-        for below in branch.children:
-            yield from self._values(below)
 
     def _doom(self, branch: Branch, blocker: StoredJob) -> Iterable[Command]:
         """Whoever takes this parent fails it without running it, in the words in which BullMQ says why."""
@@ -163,8 +161,6 @@ class Producer:
             parent = orjson.loads(kept.parent or "{}") | {"id": branch.job.job_id}
             yield ("HSET", kept.key, "parentKey", parent_key, "parent", orjson.dumps(parent))
             yield ("SADD", f"{parent_key}:dependencies", kept.key)
-        for below in branch.children:
-            yield from self._hung(below, found)
 
     def _job_key(self, job: StoredJob) -> str:
         return queue_key(self._prefix, job.queue_name, job.job_id)

@@ -68,6 +68,13 @@ class Branch:
         for child in self.children:
             yield from child.jobs()
 
+    def parents(self) -> Iterator["Branch"]:
+        """The branches with anything below their jobs, parents before their children."""
+        if self.children or self.ended or self.kept:
+            yield self
+            for child in self.children:
+                yield from child.parents()
+
     def without(self, kept: Container[str]) -> "Branch":
         """The same branch, in which jobs with these BullMQ ids stay as they are, with all that is below them."""
         return replace(

@@ -1,9 +1,12 @@
 """What our commands leave in the engine is what BullMQ's own FlowProducer leaves there, whatever the options."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import bullmq
+import msgpack
 import orjson
 import pytest
 
@@ -152,6 +155,41 @@ async def test_so_does_what_is_added_below_a_job_that_is_there(bull: Bull, optio
     ours, reference = await laid_out(bull, bull.prefix), await laid_out(bull, other)
     assert ours == reference
     assert f"~:{JOBS}:{sprout.job.job_id}" in ours[f"~:{JOBS}:{root.job.job_id}:dependencies"]
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+async def test_the_scripts_get_the_keys_and_arguments_that_bullmq_gives_them(
+    bull: Bull, options: dict[str, Any]
+) -> None:
+    """Also those that make no difference today."""
+    flow = tree("root", tree("child", **options), tree("middle", tree("leaf", queue="far", **FAILS), **options))
+    theirs = bullmq.FlowProducer(opts={"connection": bull.client, "prefix": bull.prefix})
+    called: list[Any] = []
+    scripts = theirs.backend.connection.commands
+    for name, script in list(scripts.items()):
+        scripts[name] = partial(_record, called, script.sha)
+    await theirs.add(as_node(flow))
+
+    planted = Planter(bull.prefix, keep=timedelta(seconds=KEPT_SECONDS), stream_length=1_000).plant([flow])
+
+    ours: list[Any] = [command for command in planted if command[0] == b"EVALSHA"]
+    assert [(sha.decode(), [key.decode() for key in rest[: int(count)]]) for _, sha, count, *rest in ours] == [
+        (sha, keys) for sha, keys, _ in called
+    ]
+    # BullMQ sends one argument more, which no script reads.
+    assert not any("ARGV[4]" in source for source in add_scripts().values())
+    assert [_read(command[-3:]) for command in ours] == [_read(args[:3]) for _, _, args in called]
+
+
+async def _record(called: list[Any], sha: str, *, keys: list[str], args: list[Any], client: Any) -> None:
+    called.append((sha, keys, args))
+
+
+def _read(args: Sequence[Any]) -> list[Any]:
+    """Packed arguments, data and options; what is None is not there, in Lua."""
+    packed, data, opts = args
+    there = {name: value for name, value in msgpack.unpackb(opts).items() if value is not None}
+    return [msgpack.unpackb(packed), orjson.loads(data), there]
 
 
 async def test_a_paused_queue_stays_paused(bull: Bull) -> None:

@@ -112,6 +112,17 @@ async def test_a_command_that_cannot_be_done_at_all_keeps_the_others_from_being_
             assert await transaction.look([key], [("GET", key)], SCRIPT) == [None]
 
 
+async def test_nothing_is_sent_when_something_cannot_be_packed(bull: Bull) -> None:
+    key = bull.key("a")
+    async with transactions(bull.url) as made:
+        async with made.begin() as transaction:
+            await transaction.look([key], [], SCRIPT)
+            with pytest.raises(UnicodeEncodeError):
+                await transaction.commit([("SET", key, 1), ("SET", key, "\ud800")])
+        async with made.begin() as transaction:
+            assert await transaction.look([key], [("GET", key)], SCRIPT) == [None]
+
+
 async def test_one_that_is_cancelled_sends_all_or_nothing_and_the_next_goes_on(bull: Bull) -> None:
     keys = [bull.key(str(n)) for n in range(2_000)]
     async with transactions(bull.url) as made:

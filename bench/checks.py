@@ -1,13 +1,18 @@
 """What it costs to look for lost work while none is lost: the same burst with and without, in turns."""
 
-import asyncio
 import statistics
 from collections.abc import Sequence
 
-from bench.measure import Row, throughput
+from bench.connections import connected
+from bench.driving import JOBS as JOBS_A_FLOW
+from bench.driving import Burst, burst
+from bench.plan import run
+from bench.rows import Row
 from bench.service import Running, up
 
-JOBS = 16_500
+FLOWS = 1_500
+JOBS = FLOWS * JOBS_A_FLOW
+CLIENTS = 16
 ROUNDS = 5
 
 
@@ -19,12 +24,17 @@ def checks(database_url: str | None) -> list[Row]:
         for command in speeds:
             with up(database_url, command=command) as running:
                 before = _processor_time(running)
-                speeds[command].append(asyncio.run(throughput(running, JOBS)))
+                speeds[command].append(run(_burst(running)).speed)
                 costs[command].append((_processor_time(running) - before) / JOBS * 1e6)
     return [
         *_compared(f"burst of {JOBS:,} jobs, {ROUNDS} rounds", "jobs/s", *speeds.values()),
         *_compared("  processor time of service, worker, engine", "µs a job", *costs.values()),
     ]
+
+
+async def _burst(running: Running) -> Burst:
+    async with connected(running.url) as http:
+        return await burst(http, FLOWS, CLIENTS)
 
 
 def _processor_time(running: Running) -> float:

@@ -6,13 +6,12 @@ from typing import Any
 
 import httpx
 
-from bench.measure import Row
+from bench.noop import NOBODYS, QUEUE
+from bench.rows import Row
 from bench.service import Running
 from bullflow import AsyncClient
 
 JOBS = 10_000
-NOBODYS = "bench-nobody"
-"""A queue without workers: its jobs wait."""
 
 
 async def control(running: Running) -> list[Row]:
@@ -48,7 +47,7 @@ async def _figures(client: AsyncClient, http: httpx.AsyncClient, title: str, flo
 
 def _flow(waiting: int, done: int) -> dict[str, Any]:
     children = [{"name": "child", "queueName": NOBODYS, "data": 1}] * waiting
-    children += [{"name": "child", "queueName": "bench", "data": 1}] * done
+    children += [{"name": "child", "queueName": QUEUE, "data": 1}] * done
     return {"name": "parent", "queueName": NOBODYS, "children": children}
 
 

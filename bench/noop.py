@@ -1,10 +1,20 @@
-"""The work that is measured: children that return their number, a parent that checks what it got."""
+"""The work that is measured: children that return their number, a parent that checks what it got.
 
+The noted kind does the same, and says when.
+"""
+
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from bullflow import Job, Worker
 
-worker = Worker("bench", concurrency=100)
+CHILDREN = 10
+QUEUE = "bench"
+NOBODYS = "bench-nobody"
+"""A queue without workers: its jobs wait."""
+
+worker = Worker(QUEUE, concurrency=100)
 
 
 @worker.task("child")
@@ -14,17 +24,33 @@ async def child(job: Job) -> int:
 
 @worker.task("parent")
 async def parent(job: Job) -> int:
-    values = job.children.all("child")
-    if len(values) != job.data:
-        raise ValueError(f"{len(values)} values from {job.data} children")
-    return sum(values)
+    return sum(_checked(job.children.all("child"), job.data))
 
 
-def flow(children: int) -> dict[str, Any]:
-    """One parent and so many children."""
+@worker.task("noted-child")
+async def noted_child(job: Job) -> float:
+    return time.time()
+
+
+@worker.task("noted-parent")
+async def noted_parent(job: Job) -> dict[str, float]:
+    """When it began, when the last of its children had returned, and when it returns itself."""
+    began = time.time()
+    last = max(_checked(job.children.all("noted-child"), job.data))
+    return {"began": began, "last": last, "returned": time.time()}
+
+
+def _checked(values: Sequence[Any], children: int) -> Sequence[Any]:
+    if len(values) != children:
+        raise ValueError(f"{len(values)} values from {children} children")
+    return values
+
+
+def flow(children: int = CHILDREN, *, kind: str = "", queue: str = QUEUE) -> dict[str, Any]:
+    """One parent and so many children; `kind` is "" or "noted-"."""
     return {
-        "name": "parent",
-        "queueName": "bench",
+        "name": f"{kind}parent",
+        "queueName": queue,
         "data": children,
-        "children": [{"name": "child", "queueName": "bench", "data": number} for number in range(children)],
+        "children": [{"name": f"{kind}child", "queueName": queue, "data": number} for number in range(children)],
     }

@@ -7,14 +7,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from bench.measure import Row
+from bench.noop import NOBODYS
+from bench.rows import Row
 from bench.service import Running
 from bullflow import AsyncClient
-from bullflow.engine.embedded import EmbeddedEngine
 
 JOBS = 10_000
-QUEUE = "bench-nobody"
-"""A queue without workers: its jobs wait."""
 SHAPES = {
     "1 flow of 10,000 jobs": (1, 9_999),
     "1,000 flows of 10 jobs": (1_000, 9),
@@ -27,7 +25,7 @@ async def recovery(running: Running) -> list[Row]:
     rows: list[Row] = []
     async with (
         AsyncClient(running.url, timeout=120) as client,
-        Redis.from_url(EmbeddedEngine(running.data_dir).url) as engine,
+        Redis.from_url(running.engine_url) as engine,
     ):
         for title, (flows, children) in SHAPES.items():
             created = await _create(client, flows, children)
@@ -44,8 +42,8 @@ async def recovery(running: Running) -> list[Row]:
 
 
 async def _create(client: AsyncClient, flows: int, children: int) -> Sequence[str]:
-    child = {"name": "child", "queueName": QUEUE}
-    flow: dict[str, Any] = {"name": "parent", "queueName": QUEUE, "children": [child] * children}
+    child = {"name": "child", "queueName": NOBODYS}
+    flow: dict[str, Any] = {"name": "parent", "queueName": NOBODYS, "children": [child] * children}
     created: list[str] = []
     for start in range(0, flows, 500):
         created += [made.id for made in await client.create_many([flow] * min(500, flows - start))]
@@ -53,6 +51,6 @@ async def _create(client: AsyncClient, flows: int, children: int) -> Sequence[st
 
 
 async def _until_waiting(engine: Redis, jobs: int) -> None:
-    key = f"bull:{QUEUE}:wait"
+    key = f"bull:{NOBODYS}:wait"
     while await engine.llen(key) != jobs:  # noqa: ASYNC110 - the engine does not announce it
         await asyncio.sleep(0.02)

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.mixed import KINDS, ONCE, flow
-from bench.service import Running, machine, up
+from bench.report import machine
+from bench.service import Running, up
 from bullflow import AsyncClient
 from bullflow.engine.address import engine_url
 from bullflow.engine.connection import connect
@@ -64,7 +65,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20, help="flows a second")
     arguments = parser.parse_args()
     console = Console(width=140)
-    console.print(machine(), style="italic")
+    console.print("\n".join(machine()), style="italic")
     grown = []
     if arguments.database in ("sqlite", "both"):
         grown += _soak(console, "SQLite", None, arguments)
@@ -92,7 +93,7 @@ def _postgres() -> Iterator[str]:
 def _soak(console: Console, title: str, database_url: str | None, arguments: argparse.Namespace) -> list[str]:
     """Returns what has grown."""
     settings = {"BULLFLOW_KEEP_FLOWS": str(KEEP), "BULLFLOW_ENGINE_KEEP": str(KEEP)}
-    with up(database_url, WORKERS, **settings) as running:
+    with up(database_url, WORKERS, settings=settings) as running:
         samples = asyncio.run(_watch(running, database_url, arguments.minutes * 60, arguments.rate))
     console.print(_table(title, samples, arguments.rate))
     grown = []

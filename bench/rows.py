@@ -1,0 +1,3 @@
+"""What the measurements that stand alone give: a line of a table of two columns."""
+
+Row = tuple[str, str]

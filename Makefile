@@ -56,7 +56,7 @@ figures: $(VENV)/bench.installed ## Put the last `make bench` into docs/performa
 	$(BIN)/python -m bench.publish
 
 profile: $(VENV)/bench.installed ## Show where the time goes in a burst
-	$(BIN)/python -m bench.profile
+	$(BIN)/python -m bench.profiling
 
 soak: $(VENV)/dev.installed ## See that neither store nor engine grows while flows come and go (minutes, not in the tests)
 	$(BIN)/python -m bench.soak

@@ -18,17 +18,34 @@ from bench.checks import checks
 from bench.control import control
 from bench.databases import SQLITE, Store, postgres
 from bench.end_to_end import end_to_end
-from bench.figures import Figure
+from bench.figures import Curves, Figure
+from bench.load import load
 from bench.lone import lone
+from bench.measure import Row
+from bench.paced import paced
 from bench.plan import Plan, run
 from bench.recovery import recovery
 from bench.report import Report
-from bench.rows import Row
-from bench.service import Running, up
+from bench.service import Running, machine, up
+from bench.sizes import sizes
+from bench.sockets import sockets
+from bench.standing import idle, memory
+from bench.store_cost import store_cost
+from bench.stored import stored
+from bench.worker import worker
 
-MEASUREMENTS: dict[str, Callable[[Plan], list[Figure]]] = {
-    "end-to-end": end_to_end,
-    "lone": lone,
+MEASUREMENTS: dict[str, Callable[[Plan, Curves], list[Figure]]] = {
+    "worker": lambda plan, _: worker(plan),
+    "end-to-end": lambda plan, _: end_to_end(plan),
+    "store-cost": lambda plan, _: store_cost(plan),
+    "lone": lambda plan, _: lone(plan),
+    "paced": lambda plan, _: paced(plan),
+    "sockets": lambda plan, _: sockets(plan),
+    "sizes": lambda plan, _: sizes(plan),
+    "stored": stored,
+    "load": load,
+    "idle": lambda plan, _: idle(plan),
+    "memory": lambda plan, _: memory(plan),
 }
 
 
@@ -47,7 +64,7 @@ def main() -> None:
             if name in BY_NAME_ONLY:
                 _show_rows(console, name, plan)
                 continue
-            result.figures[name] = MEASUREMENTS[name](plan)
+            result.figures[name] = MEASUREMENTS[name](plan, result.curves)
             report.show(console, name, result.figures[name])
             result.save()
 
@@ -89,7 +106,7 @@ def _plan(arguments: argparse.Namespace, stores: Sequence[Store]) -> Plan:
 
 def _report(plan: Plan, *, whole: bool) -> Report:
     """A new report, with the figures of the last one if only some are measured again."""
-    facts = [*report.machine(), *(store.facts for store in plan.stores), plan.facts()]
+    facts = [*machine().splitlines(), *(store.facts for store in plan.stores), plan.facts()]
     before = None if whole else report.kept()
     return Report(facts=facts) if before is None else dataclasses.replace(before, facts=facts)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from bench.connections import connected
 from bench.driving import JOBS as JOBS_A_FLOW
 from bench.driving import Burst, burst
+from bench.measure import Row
 from bench.plan import run
-from bench.rows import Row
 from bench.service import Running, up
 
 FLOWS = 1_500

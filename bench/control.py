@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
+from bench.measure import Row
 from bench.noop import NOBODYS, QUEUE
-from bench.rows import Row
 from bench.service import Running
 from bullflow import AsyncClient
 

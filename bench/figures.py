@@ -3,10 +3,15 @@
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 JOBS_A_SECOND = "jobs/s"
 MILLISECONDS = "ms"
 _DIGITS = {JOBS_A_SECOND: 0, MILLISECONDS: 1, "s": 2, "MiB": 0, "KiB": 1, "%": 1, "×": 2}
+
+
+Curves = dict[str, list[dict[str, Any]]]
+"""What is drawn: points of each line, each a value by what it is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from bench.measure import Row
 from bench.noop import NOBODYS
-from bench.rows import Row
 from bench.service import Running
 from bullflow import AsyncClient
 

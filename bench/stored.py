@@ -3,8 +3,9 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from bench.service import Running, up
 
 SHOWN = 10
 """Flows in a page: as many as are there when the fewest are stored."""
-ROUNDS = 3
 ASKED = 100
 """Different flows that are read in turns."""
 LISTS = {
@@ -26,8 +26,10 @@ LISTS = {
     "GET /flows?status=completed": {"status": "completed"},
     "GET /flows?name=parent&queueName=bench": {"name": "parent", "queueName": "bench"},
 }
-COSTS = (*LISTS, "GET /flows/{id}", "GET /flows/{id}/jobs", "lone flow, POST to completed")
+ONE, JOBS_OF_ONE, LONE = "GET /flows/{id}", "GET /flows/{id}/jobs", "lone flow, POST to completed"
+COSTS = (*LISTS, ONE, JOBS_OF_ONE, LONE)
 SPEED = "burst"
+WARM_UP = 50
 
 
 def stored(plan: Plan, curves: Curves) -> list[Figure]:
@@ -59,51 +61,62 @@ def _figure(store: Store, cost: str, points: dict[int, dict[str, list[float]]], 
 
 def _points(plan: Plan, store: Store) -> dict[int, dict[str, list[float]]]:
     """By size of the store: milliseconds of each cost, and the speed of a burst, a value a round."""
-    points = {}
-    with store.empty() as url, tempfile.TemporaryDirectory(prefix="bullflow-bench-") as folder:
-        data_dir = Path(folder) / "data"
-        template = _in(url, data_dir, _template)
-        has = 0
-        for size in plan.stored:
-            fill(url or f"sqlite:///{data_dir / 'bullflow.db'}", template, has, size)
-            has = size
-            points[size] = _in(url, data_dir, partial(_costs, plan=plan, paths=_paths(template, size)))
+    points: dict[int, dict[str, list[float]]] = {}
+    with ExitStack() as stack:
+        filled = {size: _filled(stack, store, size) for size in plan.stored}
+        # What adds flows comes last, so that the smallest store is small while it is read.
+        for costs in (_reading, _writing):
+            for _ in range(plan.rounds):
+                for size, (url, data_dir, paths) in filled.items():
+                    with up(url, data_dir=data_dir) as running:
+                        measured = run(costs(running, plan, paths))
+                    for name, value in measured.items():
+                        points.setdefault(size, {}).setdefault(name, []).append(value)
     return points
 
 
-def _in(url: str | None, data_dir: Path, take: Callable[[Running], Coroutine[Any, Any, Any]]) -> Any:
+def _filled(stack: ExitStack, store: Store, size: int) -> tuple[str | None, Path, Sequence[str]]:
+    """A store with so many flows: its url, the service's data directory, and paths of flows from all over it."""
+    url = stack.enter_context(store.empty())
+    data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bullflow-bench-"))) / "data"
     with up(url, data_dir=data_dir) as running:
-        return run(take(running))
+        template = run(_template(running))
+    fill(url or f"sqlite:///{data_dir / 'bullflow.db'}", template, 0, size)
+    return url, data_dir, [f"/flows/{copy_id(template, number * size // ASKED)}" for number in range(ASKED)]
 
 
 async def _template(running: Running) -> str:
+    """The id of a flow that has completed."""
     async with connected(running.url) as http:
         flow_id: str = (await http.post("/flows", NOOP))["id"]
         await completed(http, flow_id)
         return flow_id
 
 
-async def _costs(running: Running, *, plan: Plan, paths: Sequence[str]) -> dict[str, list[float]]:
-    costs: dict[str, list[float]] = {name: [] for name in (*COSTS, SPEED)}
+async def _reading(running: Running, plan: Plan, paths: Sequence[str]) -> dict[str, float]:
     async with connected(running.url) as http:
-        for _ in range(ROUNDS):
-            for name, parameters in LISTS.items():
-                costs[name].append(await _p95(http, plan.runs, ["/flows"], limit=SHOWN, **parameters))
-            costs["GET /flows/{id}"].append(await _p95(http, plan.runs, paths))
-            costs["GET /flows/{id}/jobs"].append(await _p95(http, plan.runs, [f"{path}/jobs" for path in paths]))
-            times = await one_by_one(http, plan.runs)
-            costs["lone flow, POST to completed"].append(percentile(times.whole, 95) * 1000)
-        costs[SPEED] = [(await burst(http, plan.flows, plan.clients)).speed for _ in range(ROUNDS)]
-    return costs
+        costs = {
+            name: await _p95(http, plan.runs, ["/flows"], limit=SHOWN, **parameters)
+            for name, parameters in LISTS.items()
+        }
+        costs[ONE] = await _p95(http, plan.runs, paths)
+        costs[JOBS_OF_ONE] = await _p95(http, plan.runs, [f"{path}/jobs" for path in paths])
+        return costs
 
 
-def _paths(template: str, size: int) -> list[str]:
-    """Of flows from all over the store."""
-    return [f"/flows/{copy_id(template, number * size // ASKED)}" for number in range(ASKED)]
+async def _writing(running: Running, plan: Plan, _: Sequence[str]) -> dict[str, float]:
+    async with connected(running.url) as http:
+        times = await one_by_one(http, plan.runs)
+        return {
+            LONE: percentile(times.whole, 95) * 1000,
+            SPEED: (await burst(http, plan.flows, plan.clients)).speed,
+        }
 
 
 async def _p95(http: Http, runs: int, paths: Sequence[str], **parameters: Any) -> float:
-    """Milliseconds."""
+    """Milliseconds, once everything that is asked first has been asked."""
+    for path in islice(cycle(paths), WARM_UP):
+        await http.get(path, **parameters)
     took = []
     for number in range(runs):
         start = time.perf_counter()

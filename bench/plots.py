@@ -50,7 +50,7 @@ def _load(lines: Curves, path: Path) -> Path:
         _line(late, f"{name}, median", offered, [point["median"] for point in points], "--", name)
         _line(late, f"{name}, p95", offered, [point["p95"] for point in points], "-", name)
     through.set(xlabel="offered, jobs/s", ylabel="got through, jobs/s", ylim=(0, None))
-    late.set(xlabel="offered, jobs/s", ylabel="flow of 1 + 10, due to completed, ms", yscale="log")
+    late.set(xlabel="offered, jobs/s", ylabel="flow due to completed, ms", yscale="log")
     return _save(figure, (through, late), path)
 
 
@@ -72,7 +72,7 @@ def _line(axes: Any, label: str, x: list[float], y: list[float], style: str = "-
 
 def _save(figure: Any, all_axes: tuple[Any, ...], path: Path) -> Path:
     for axes in all_axes:
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(fontsize=7, frameon=False, handlelength=3)
     figure.savefig(path, metadata={"Date": None}, facecolor="white")
     pyplot.close(figure)
     return path

@@ -6,6 +6,8 @@ are measured only when they are named.
 
 import argparse
 import dataclasses
+import signal
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -51,6 +53,8 @@ MEASUREMENTS: dict[str, Callable[[Plan, Curves], list[Figure]]] = {
 
 def main() -> None:
     arguments = _arguments()
+    # What it has started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     console = Console(width=180)
     with ExitStack() as stack:
         stores = [SQLITE] if arguments.database in ("sqlite", "both") else []

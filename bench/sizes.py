@@ -18,7 +18,8 @@ from bench.plan import CONCURRENCY, Plan, run
 from bench.service import up
 
 SIZES = {10: 20, 100: 20, 1_000: 5, 10_000: 1}
-"""How often each size is measured, a round."""
+"""How often each size is measured, a round, when what is done once at a time is done so often:"""
+OF_RUNS = 200
 GOAL = 10_000
 VERBS = {
     "create": "POST /flows",
@@ -44,9 +45,9 @@ def sizes(plan: Plan) -> list[Figure]:
     node = {jobs: _Costs() for jobs in SIZES}
     for _ in range(plan.rounds):
         for store in plan.stores:
-            _measure(store, ours)
-        for jobs, runs in SIZES.items():
-            answer = programs.node(mode="sizes", jobs=jobs, runs=runs, concurrency=CONCURRENCY)
+            _measure(plan, store, ours)
+        for jobs in SIZES:
+            answer = programs.node(mode="sizes", jobs=jobs, runs=_runs(plan, jobs), concurrency=CONCURRENCY)
             for verb, name in (("create", "create"), ("pages", "read"), ("cancel", "cancel")):
                 node[jobs].verbs[verb].append(statistics.median(answer[name]) * 1000)
     return [
@@ -71,11 +72,15 @@ def _figures(store: str, jobs: int, costs: _Costs, node: _Costs) -> list[Figure]
     return [*figures, Figure(title=title, ours=costs.speeds, unit=JOBS_A_SECOND)]
 
 
-def _measure(store: Store, ours: dict[tuple[str, int], _Costs]) -> None:
+def _runs(plan: Plan, jobs: int) -> int:
+    return max(1, SIZES[jobs] * plan.runs // OF_RUNS)
+
+
+def _measure(plan: Plan, store: Store, ours: dict[tuple[str, int], _Costs]) -> None:
     """One round on a new service."""
     with store.empty() as url, up(url) as running:
-        for jobs, runs in SIZES.items():
-            run(_of_size(running.url, jobs, runs, ours[store.name, jobs]))
+        for jobs in SIZES:
+            run(_of_size(running.url, jobs, _runs(plan, jobs), ours[store.name, jobs]))
 
 
 async def _of_size(url: str, jobs: int, runs: int, costs: _Costs) -> None:

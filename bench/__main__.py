@@ -61,7 +61,9 @@ def main() -> None:
         if arguments.database in ("postgres", "both"):
             stores.append(stack.enter_context(postgres()))
         plan = _plan(arguments, stores)
-        result = _report(plan, whole=not arguments.only)
+        # What only shows that everything works does not take the place of figures.
+        kept_as = "small" if arguments.small else report.LATEST
+        result = _report(plan, arguments.only, kept_as)
         for fact in result.facts:
             console.print(fact, style="italic")
         for name in arguments.only or MEASUREMENTS:
@@ -70,7 +72,8 @@ def main() -> None:
                 continue
             result.figures[name] = MEASUREMENTS[name](plan, result.curves)
             report.show(console, name, result.figures[name])
-            result.save()
+            result.save(kept_as)
+        report.show(console, "What was to be reached", result.goals())
 
 
 def _arguments() -> argparse.Namespace:
@@ -108,11 +111,18 @@ def _plan(arguments: argparse.Namespace, stores: Sequence[Store]) -> Plan:
     return plan
 
 
-def _report(plan: Plan, *, whole: bool) -> Report:
+def _report(plan: Plan, only: Sequence[str], kept_as: str) -> Report:
     """A new report, with the figures of the last one if only some are measured again."""
     facts = [*machine().splitlines(), *(store.facts for store in plan.stores), plan.facts()]
-    before = None if whole else report.kept()
-    return Report(facts=facts) if before is None else dataclasses.replace(before, facts=facts)
+    before = report.kept(kept_as) if only else None
+    if before is not None:
+        facts = [*before.facts, f"{', '.join(only)} were measured again later: {facts[0]}; {facts[-1]}"]
+    figures = {} if before is None else before.figures
+    return Report(
+        facts=facts,
+        figures={name: figures.get(name, []) for name in MEASUREMENTS},
+        curves={} if before is None else before.curves,
+    )
 
 
 def _of_one(take: Callable[[Running], Coroutine[Any, Any, list[Row]]]) -> Callable[[str | None], list[Row]]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from bench.figures import Curves, Figure
 
 RESULTS = Path(__file__).parent / "results"
+LATEST = "latest"
 HEAD = ("ratio", "figure", "bullflow", "peer", "reach / aim")
 
 
@@ -22,24 +23,31 @@ class Report:
     figures: dict[str, list[Figure]] = field(default_factory=dict)
     curves: Curves = field(default_factory=dict)
 
-    def save(self) -> None:
+    def save(self, name: str = LATEST) -> None:
         """Keep it, as far as it has come."""
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "latest.json").write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
-        (RESULTS / "latest.md").write_text(self.markdown())
+        (RESULTS / f"{name}.json").write_bytes(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
+        (RESULTS / f"{name}.md").write_text(self.markdown())
+
+    def goals(self) -> list[Figure]:
+        """Figures that something was to be reached with."""
+        return [figure for figures in self.figures.values() for figure in figures if figure.reach]
 
     def markdown(self) -> str:
-        rows = [HEAD, ("---:", "---", "---", "---", "---")]
-        rows += [figure.cells() for figures in self.figures.values() for figure in figures]
-        table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
         facts = "\n".join(f"* {fact}" for fact in self.facts)
-        return f"{facts}\n\n{table}\n"
+        rest = [figure for figures in self.figures.values() for figure in figures if not figure.reach]
+        return f"{facts}\n\n{_markdown(self.goals())}\nWhat else was measured:\n\n{_markdown(rest)}"
 
 
-def kept() -> Report | None:
+def _markdown(figures: Sequence[Figure]) -> str:
+    rows = [HEAD, ("---:", "---", "---", "---", "---"), *(figure.cells() for figure in figures)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def kept(name: str = LATEST) -> Report | None:
     """The report of the last run."""
     try:
-        read = orjson.loads((RESULTS / "latest.json").read_bytes())
+        read = orjson.loads((RESULTS / f"{name}.json").read_bytes())
     except FileNotFoundError:
         return None
     figures = {name: [Figure(**figure) for figure in several] for name, several in read["figures"].items()}

@@ -116,7 +116,7 @@ def _report(plan: Plan, only: Sequence[str], kept_as: str) -> Report:
     facts = [*machine().splitlines(), *(store.facts for store in plan.stores), plan.facts()]
     before = report.kept(kept_as) if only else None
     if before is not None:
-        facts = [*before.facts, f"{', '.join(only)} were measured again later: {facts[0]}; {facts[-1]}"]
+        facts = [*before.facts, f"Measured again later: {', '.join(only)}; {facts[0]}; {facts[-1]}"]
     figures = {} if before is None else before.figures
     return Report(
         facts=facts,

@@ -37,7 +37,9 @@ def end_to_end(plan: Plan) -> list[Figure]:
     best = fastest(values, list(contenders))
     slower_node = next(name for name in NODE if name != node)
     rest = (slower_node, *OTHERS)
-    return figures + [_against(f"  {best}, against {peer}", values[best], peer, values[peer]) for peer in rest]
+    return figures + [
+        _against(f"end to end: {best}, against {peer}", values[best], peer, values[peer]) for peer in rest
+    ]
 
 
 def ours(plan: Plan, store: Store, start: Callable[[str | None], AbstractContextManager[Running]]) -> float:

@@ -32,12 +32,19 @@ def lone(plan: Plan) -> list[Figure]:
         figures += [
             _figure(f"lone flow, POST to completed, median: {name}", times, node, "whole", 50, ("20 ms", "14 ms")),
             _figure(f"lone flow, POST to completed, p95: {name}", times, node, "whole", 95, ("35 ms", "23 ms")),
-            _figure(f"  answer to its POST, p95: {name}", times, [], "post", 95),
+            _figure(f"lone flow, answer to POST, p95: {name}", times, [], "post", 95),
             _figure(f"lone flow, last child done to parent starts, p95: {name}", times, node, "gaps", 95),
         ]
     first, times = next(iter(ours.items()))
     return figures + [
-        _figure(f"  {first}, median, against {name}", times, theirs[name], "whole", 50, peer=name)
+        _figure(
+            f"lone flow, POST to completed, median: {first}, against {name}",
+            times,
+            theirs[name],
+            "whole",
+            50,
+            peer=name,
+        )
         for name in list(PEERS)[1:]
     ]
 

@@ -24,7 +24,7 @@ def idle(plan: Plan) -> list[Figure]:
             engine.append(used[1])
         figures += [
             Figure(title=f"CPU of an idle `bullflow up`: {store.name}", ours=service, unit="%", reach="1 %"),
-            Figure(title=f"  of its Valkey: {store.name}", ours=engine, unit="%"),
+            Figure(title=f"CPU of the Valkey of an idle `bullflow up`: {store.name}", ours=engine, unit="%"),
         ]
     return figures
 
@@ -55,7 +55,11 @@ def memory(plan: Plan) -> list[Figure]:
                     title=title, ours=after[-1:], unit="MiB", peer=after[:1], peer_name="a tenth", reach="flat (1.0×)"
                 )
             )
-            figures.append(Figure(title="  after each tenth but the first", ours=after[1:], unit="MiB"))
+            figures.append(
+                Figure(
+                    title=f"memory of {part} after each tenth but the first: {store.name}", ours=after[1:], unit="MiB"
+                )
+            )
     return figures
 
 

@@ -301,3 +301,19 @@ async def test_an_engine_that_is_gone_is_said_to_be_away(prefix: str) -> None:
     with pytest.raises(EngineAway):
         await EventStreams(client, prefix).read({}, BLINK)
     await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("kept", "read", "has_lost"), [(2, 4, False), (2, 2, True), (0, 4, True), (0, 5, False), (9, 1, False)]
+)
+async def test_a_stream_that_was_trimmed_behind_what_was_read_has_lost_something(
+    bull: Bull, streams: EventStreams, kept: int, read: int, has_lost: bool
+) -> None:
+    for n in range(1, 6):
+        await bull.client.xadd(bull.key("events"), {"event": "x"}, id=f"{n}-0")
+    await bull.client.xtrim(bull.key("events"), maxlen=kept, approximate=False)
+
+    faults = await streams.faults({JOBS: FactId(read, 0)})
+
+    assert faults.gone_back == frozenset()
+    assert (JOBS in faults.trimmed) is has_lost

@@ -85,7 +85,7 @@ class Faults:
 
     gone_back: frozenset[str]
     trimmed: Mapping[str, FactId]
-    """With the newest entry that is no longer there."""
+    """With an entry that is later than what was trimmed; what was last read is among that, or is the last of it."""
 
 
 class EventStreams:
@@ -164,12 +164,13 @@ def _newest(info: Mapping[str, Any] | None) -> FactId:
 
 
 def _trimmed(info: Mapping[str, Any] | None) -> FactId:
-    """The newest entry that is no longer there, which Redis tells since version 7; before that, the oldest there is."""
+    """A later entry than whatever is no longer there: the oldest there is, the newest there was where none is left.
+
+    `max-deleted-entry-id` tells of entries that were deleted one by one, and not of trimming.
+    """
     if info is None:
         return BEFORE_ALL
-    if "max-deleted-entry-id" in info:
-        return FactId.parse(info["max-deleted-entry-id"])
-    return BEFORE_ALL if info["first-entry"] is None else FactId.parse(info["first-entry"][0])
+    return _newest(info) if info["first-entry"] is None else FactId.parse(info["first-entry"][0])
 
 
 def until_horizon(

@@ -51,6 +51,8 @@ class HttpServer(uvicorn.Server):
                 ws_max_size=65_536,
                 ws_ping_interval=20,
                 ws_ping_timeout=20,
+                # Messages are short: to compress them would double the memory of each socket.
+                ws_per_message_deflate=False,
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=round(GRACE.total_seconds()),
                 server_header=False,

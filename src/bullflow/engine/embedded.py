@@ -149,6 +149,9 @@ class EmbeddedEngine:
         if self._process is not None:
             self._process.terminate()
             await asyncio.to_thread(self._process.wait)
+        if self._socket.parent != self._folder:
+            with suppress(OSError):  # another one has started in it
+                self._socket.parent.rmdir()
 
     @property
     def _log_file(self) -> Path:

@@ -9,9 +9,12 @@ import pytest
 import pytest_asyncio
 
 from bullflow.store.database import Database
+from bullflow.telemetry import configure
 from support.servers import DatabaseServer, PostgresServer, SqliteServer, Valkey
 
 BOTH = ("sqlite", "postgres")
+
+configure("debug", "text")
 
 
 @pytest.fixture(scope="session")

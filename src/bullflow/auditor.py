@@ -22,13 +22,13 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock, milliseconds
-from bullflow.comparison import Compared, Comparison
+from bullflow.comparison import Compared, Comparison, Quiet
 from bullflow.engine.connection import Client
 from bullflow.engine.insist import insist
 from bullflow.engine.presence import Mark, Shown, endings
 from bullflow.engine.remover import Remover
 from bullflow.errors import Away, LeadershipLost
-from bullflow.flow.audit import AuditedJob, Drift, Sign, Unheard, settled
+from bullflow.flow.audit import STARTED_ANEW, AuditedJob, Drift, Sign, Unheard, settled
 from bullflow.flow.ending import Withdrawn
 from bullflow.flow.facts import Fact
 from bullflow.flow.record import Changes
@@ -94,7 +94,7 @@ class Auditor:
         self._remembered: Sign | None = None
         self._suspicion: _Suspicion | None = None
         self._next_look = 0
-        self._after = ""
+        self._quiet = Quiet()
         self.wake = Wake()
 
     def begin(self, recorder: Recording) -> None:
@@ -112,7 +112,8 @@ class Auditor:
             good_until = self._clock() if self._remembered is None else self._remembered.mark
         since = good_until - milliseconds(SLACK)
         if self._suspicion is None:
-            self.log.warning("auditor.suspects", reason=reason)
+            tell = self.log.info if reason == STARTED_ANEW else self.log.warning
+            tell("auditor.suspects", reason=reason)
         else:
             since = min(since, self._suspicion.since)
         self._suspicion = _Suspicion(reason=reason, since=since)
@@ -161,23 +162,26 @@ class Auditor:
         self._remembered = sign
 
     async def _compare_all(self, suspicion: _Suspicion, comparing: str) -> int:
-        """Every flow that goes on, and those that have ended not long ago; returns how many differed."""
+        """Every flow that goes on, and those that have ended not long ago; returns how many differed.
+
+        What is about to be dispatched or withdrawn just now is left to the look at quiet flows.
+        """
         drifted = 0
         async for compared in self._comparison.all(suspicion.since):
             drifted += await self._mend(compared)
         left = (await self._mark.read()).text
         if self._suspicion is suspicion and left == comparing:
             self._suspicion = None
-        self.log.warning("auditor.compared", reason=suspicion.reason, drifted=drifted)
+        self.log.info("auditor.compared", reason=suspicion.reason, drifted=drifted)
         return drifted
 
     async def _compare_some(self) -> int:
         now = self._clock()
-        page = await self._comparison.unfinished(self._after, quiet_since=now - milliseconds(QUIET_FOR))
+        pages, self._quiet = await self._comparison.quiet(self._quiet, now - milliseconds(QUIET_FOR))
         drifted = 0
-        async for compared in self._comparison.of_page(page, ended=False):
-            drifted += await self._mend(compared)
-        self._after = page.next or ""
+        for page in pages:
+            async for compared in self._comparison.of_page(page, ended=False):
+                drifted += await self._mend(compared)
         self._next_look = now + milliseconds(LOOK_EVERY)
         return drifted
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bullflow.engine.connection import Client
 from bullflow.engine.presence import look
@@ -23,6 +24,14 @@ class Compared:
     drifts: Sequence[Drift]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """How far those that have not ended, and those that have while jobs go on, have been gone through."""
+
+    unfinished: str = ""
+    trailing: str = ""
+
+
 class Comparison:
     """Flows of one store beside one engine. It changes nothing; raises StoreAway, EngineAway."""
 
@@ -31,26 +40,23 @@ class Comparison:
         self._client = client
         self._prefix = prefix
 
-    async def unfinished(self, after: str = "", *, quiet_since: int | None = None) -> Page:
-        """Some flows that have not ended; with `quiet_since`, those that have not changed since that instant."""
+    async def quiet(self, after: Quiet, since: int) -> tuple[list[Page], Quiet]:
+        """Some flows that go on and have not changed since that instant; and after which to ask for the next."""
         async with self._database.read() as snapshot:
-            return await audits.unfinished(snapshot, after, quiet_since)
+            unfinished = await audits.unfinished(snapshot, after.unfinished, since)
+            trailing = await audits.trailing(snapshot, after.trailing, since)
+        return [unfinished, trailing], Quiet(unfinished=unfinished.next or "", trailing=trailing.next or "")
 
     async def all(self, ended_since: int) -> AsyncIterator[Compared]:
-        """Every flow that goes on, every job of those that have ended since, and of all that have open jobs."""
-        after: str | None = ""
-        while after is not None:
-            page = await self.unfinished(after)
-            async for compared in self.of_page(page, ended=True):
-                yield compared
-            after = page.next
-        after = ""
-        while after is not None:
-            async with self._database.read() as snapshot:
-                page = await audits.ended(snapshot, after, ended_since)
-            async for compared in self.of_page(page, ended=True):
-                yield compared
-            after = page.next
+        """Every flow that goes on, or of which a job does, and those that have ended since, with all of their jobs."""
+        for pages in (audits.unfinished, audits.trailing, partial(audits.ended, since=ended_since)):
+            after: str | None = ""
+            while after is not None:
+                async with self._database.read() as snapshot:
+                    page = await pages(snapshot, after)
+                async for compared in self.of_page(page, ended=True):
+                    yield compared
+                after = page.next
 
     async def of_page(self, page: Page, *, ended: bool) -> AsyncIterator[Compared]:
         """The flows of a page, together as long as they are small."""

@@ -49,18 +49,21 @@ async def _database(settings: Settings) -> str:
         )
     found, needed = await asyncio.to_thread(schema.current, settings.store_url), schema.newest()
     if found != needed:
-        raise Misconfigured(f"it is at revision {found or 'nothing'}, not {needed}; run `bullflow db upgrade`")
+        raise Misconfigured(f"{schema.shown(found)}, not at {needed}; run `bullflow db upgrade`")
     return f"{Database(settings.store_url).dialect}, revision {found}"
 
 
 async def _engine(settings: Settings) -> str:
-    client = connect(engine_url(settings), "bullflow:doctor")
+    url = engine_url(settings)
+    client = connect(url, "bullflow:doctor")
     try:
         facts = await engine_facts(client)
     finally:
         await client.aclose()
     _complain(facts)
-    return f"{facts.server} {facts.version}, {facts.eviction}, {'with' if facts.persistent else 'WITHOUT'} persistence"
+    persistence = "with" if facts.persistent else "WITHOUT"
+    where = f", at {url}" if settings.redis_url is None else ""
+    return f"{facts.server} {facts.version}, {facts.eviction}, {persistence} persistence{where}"
 
 
 def _complain(facts: EngineFacts) -> None:
@@ -74,7 +77,10 @@ def _complain(facts: EngineFacts) -> None:
 
 
 async def _recorder(settings: Settings) -> str:
-    await _database(settings)
+    try:
+        await _database(settings)
+    except Misconfigured:
+        raise Misconfigured("the database tells whether one is running, and is not ready") from None
     database = Database(settings.store_url)
     try:
         async with database.read() as snapshot:

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     url: str = Field("http://127.0.0.1:8420", description="Where the commands and clients find the service.")
     host: str = "127.0.0.1"
     port: int = Field(8420, ge=0, le=65535, description="0 takes a free one.")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "text", "json"] = "auto"
 
     max_jobs: int = Field(10_000, ge=1, description="Jobs in one flow.")
@@ -111,6 +111,8 @@ def load(**flags: Any) -> Settings:
 
 def _fault(part: Any) -> str:
     name = ".".join(str(step) for step in part["loc"])
+    given = part["input"]
+    told = f"{given.total_seconds():g}" if isinstance(given, timedelta) else repr(given)
     # A url may hold a password, and this goes to terminals and logs.
-    shown = re.sub(r"://[^/]*@", "://…@", repr(part["input"]))
+    shown = re.sub(r"://[^/]*@", "://…@", told)
     return f"BULLFLOW_{name.upper()}={shown}: {part['msg'].removeprefix('Value error, ')}"

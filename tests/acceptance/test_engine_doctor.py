@@ -64,3 +64,27 @@ async def test_the_doctor_tells_what_the_engine_has_lost_and_two_repairs_at_once
                 for flow in flows:
                     jobs = await client.jobs(flow.id)
                     assert {job.job_id.rpartition("-")[2] for job in jobs.items} == {"2"}
+
+
+async def test_a_repair_without_a_recorder_ends_when_the_engine_has_what_was_lost_again(
+    store_url: str, data_dir: Path, tmp_path: Path
+) -> None:
+    """What is left of the lost run is withdrawn first, and that takes a moment."""
+    async with Valkey(data_dir) as valkey, Redis.from_url(valkey.url, decode_responses=True) as engine:
+        with processes(tmp_path / "logs", database_url=store_url, redis_url=valkey.url, lease="1") as run:
+            _, url = run.start_ready("api", "--port", "0")
+            recorder, _ = run.start_ready("recorder")
+            async with AsyncClient(url) as client:
+                flow = await client.create(a_sum_of(1, 2, 3))
+                await dispatched(client, flow.id)
+                recorder.kill()
+                lost = await engine.lpop("bull:sums:wait")
+                await engine.delete(f"bull:sums:{lost}")
+
+                code, said = await doctor(run, "--repair")
+                after = sorted(await engine.lrange("bull:sums:wait", 0, -1))
+
+                assert code == 0, said
+                assert "1 differs" in said
+                assert "✓ repaired: the engine has what the store says" in said
+                assert after == sorted(f"{job.id}-2" for job in flow.jobs if job.name == "number")

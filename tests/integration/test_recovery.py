@@ -240,6 +240,22 @@ async def test_jobs_of_a_flow_that_had_ended_are_cancelled_when_the_engine_has_l
     assert (await lossy.client.get(flow.id)).status == "failed"
 
 
+async def test_a_lost_job_of_a_flow_that_had_ended_is_found_though_nothing_else_was_lost(
+    lossy: Service, engine: Redis, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor, "QUIET_FOR", timedelta(0))
+    monkeypatch.setattr(auditor, "LOOK_EVERY", timedelta(seconds=1))
+    stage.broken.add("bad!")
+    flow = await lossy.create(job("sum", "root", job("value", "bad"), job("value", "later", delay=600_000)))
+    await becomes(lossy, flow.id, {"root": "failed", "later": "delayed"})
+    lost = (await jobs_by_key(lossy, flow.id))["later"].job_id
+
+    await engine.zrem("bull:stage:delayed", lost)
+    await engine.delete(f"bull:stage:{lost}")
+
+    await becomes(lossy, flow.id, {"later": "cancelled"})
+
+
 async def test_a_paused_queue_is_paused_before_its_lost_jobs_come_back(
     lossy: Service, engine: Redis, stage: Stage
 ) -> None:

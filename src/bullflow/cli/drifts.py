@@ -34,6 +34,8 @@ def compare_engine(settings: Settings, console: Console, *, repair: bool) -> boo
         )
     _show(console, found)
     if not found.drifts:
+        if found.due and not found.recorder_works:
+            console.print(f"{amount(found.due, 'flow')} will be dispatched or withdrawn as soon as a recorder runs.")
         return True
     if not repair:
         console.print(_way_out(found))
@@ -41,7 +43,7 @@ def compare_engine(settings: Settings, console: Console, *, repair: bool) -> boo
     with console.status("repairing…"):
         left = run(serve.repair_engine(settings, found))
     if left.drifts:
-        console.print(Text(f"✗ {amount(len(left.drifts), 'flow')} still differ:", "bold red"))
+        console.print(Text(f"✗ {amount(len(left.drifts), 'flow')} still {_differ(left)}:", "bold red"))
         console.print(_table(left.drifts))
         return False
     console.print(Text("✓ ", "green") + Text("repaired", "bold") + Text(": the engine has what the store says"))
@@ -53,10 +55,16 @@ def _show(console: Console, found: Examination) -> None:
     if not found.drifts:
         console.print(Text("✓ ", "green") + Text("jobs", "bold") + Text(f": {compared}, none differs"))
         return
-    console.print(Text("✗ ", "bold red") + Text("jobs", "bold") + Text(f": {compared}, {len(found.drifts):,} differ"))
+    console.print(
+        Text("✗ ", "bold red") + Text("jobs", "bold") + Text(f": {compared}, {len(found.drifts):,} {_differ(found)}")
+    )
     console.print(_table(found.drifts))
     if len(found.drifts) > MOST_SHOWN:
         console.print(f"… and {len(found.drifts) - MOST_SHOWN:,} more")
+
+
+def _differ(found: Examination) -> str:
+    return "differs" if len(found.drifts) == 1 else "differ"
 
 
 def _table(drifts: Iterable[Drift]) -> Table:

@@ -14,6 +14,7 @@ from bullflow.cli.running import run, run_for_long
 from bullflow.doctor import doctor as examine
 from bullflow.errors import Misconfigured
 from bullflow.settings import load
+from bullflow.telemetry import configure
 
 OptionalTargets = Annotated[
     list[str] | None,
@@ -114,9 +115,7 @@ def doctor(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
-    engine: Annotated[
-        bool, typer.Option("--engine", help="Compare every flow that goes on with what the engine has of it.")
-    ] = False,
+    engine: Annotated[bool, typer.Option("--engine", help="Compare flows with what the engine has of them.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="With --engine: have what differs mended.")] = False,
 ) -> None:
     """Check that everything bullflow stands on is there, and say what to do about what is not.
@@ -124,6 +123,7 @@ def doctor(
     Example: bullflow doctor --engine --redis-url redis://localhost:6379/0
     """
     settings = load(data_dir=data_dir, database_url=database_url, redis_url=redis_url)
+    configure("warning", settings.log_format)
     if repair and not engine:
         raise Misconfigured("--repair goes with --engine")
     checks = run(examine(settings))

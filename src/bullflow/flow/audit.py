@@ -19,6 +19,7 @@ from bullflow.flow.facts import Fact, FactId, FactKind, Json
 from bullflow.flow.states import ENDED, JobStatus
 from bullflow.flow.tree import run_id
 
+STARTED_ANEW = "the engine was started anew"
 RUNS_BACK = 3
 """An engine that goes back in time goes back by seconds, not by more runs of a job than these."""
 
@@ -51,7 +52,7 @@ class Sign:
         if mark is None or mark < self.mark:
             return "the engine has lost what it knew"
         if server is not None and self.server is not None and server != self.server:
-            return "the engine was started anew"
+            return STARTED_ANEW
         return None
 
 

@@ -1,6 +1,7 @@
 """Uvicorn, as a part of a process that has other parts."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -25,8 +26,9 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
+        which = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
         raise Misconfigured(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with --port"
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with {which}"
         ) from None
     listener.set_inheritable(True)
     return listener

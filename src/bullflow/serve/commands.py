@@ -71,7 +71,7 @@ async def upgrade(settings: Settings) -> str:
     before, after = await asyncio.to_thread(schema.upgrade, settings.store_url)
     if before == after:
         return f"The database is up to date (revision {after})."
-    return f"The database was brought from {before or 'nothing'} to revision {after}."
+    return f"The database was brought to revision {after}; before, {schema.shown(before)}."
 
 
 async def _embedded(settings: Settings, stack: AsyncExitStack) -> Settings:
@@ -112,6 +112,5 @@ async def _check_schema(settings: Settings) -> None:
     found, needed = await asyncio.to_thread(schema.current, settings.store_url), schema.newest()
     if found != needed:
         raise Misconfigured(
-            f"the database is at revision {found or 'nothing'} and this version needs {needed}; "
-            "run `bullflow db upgrade`"
+            f"{schema.shown(found)}, and this version needs revision {needed}; run `bullflow db upgrade`"
         )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bullflow.clock import milliseconds, now_ms
@@ -25,11 +25,15 @@ ASKED_FOR = "an operator has asked for it"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """How many flows with how many jobs were compared, and which of them differ."""
+    """How many flows with how many jobs were compared, which of them differ, and how many are about to be changed.
+
+    Flows that are due to be dispatched or withdrawn differ for that long, and that is not held against them.
+    """
 
     flows: int
     jobs: int
     drifts: Sequence[Drift]
+    due: int
     recorder_works: bool
 
 
@@ -46,39 +50,49 @@ async def examine_engine(settings: Settings, seen: Callable[[int], None]) -> Exa
 async def repair_engine(settings: Settings, found: Examination) -> Examination:
     """Have what differs mended by whoever leads, or by this process while nobody does; returns what still differs."""
     async with open_base(settings) as base, _a_recorder(base, is_there=found.recorder_works), running(base.work.run()):
-        drifts = found.drifts
+        comparison = Comparison(base.database, base.client, settings.prefix)
+        drifts, due = found.drifts, found.due
+        flow_ids = [drift.flow_id for drift in drifts]
         waited = timedelta(0)
-        while drifts and waited < REPAIRED_WITHIN:
-            # Told again, because a bell may be missed and the leader may change.
-            tell_suspicion(base, ASKED_FOR)
+        while (drifts or due) and waited < REPAIRED_WITHIN:
+            if drifts:
+                # Told again, because a bell may be missed and the leader may change.
+                tell_suspicion(base, ASKED_FOR)
             await asyncio.sleep(2)
             waited += timedelta(seconds=2)
-            drifts = await _still(Comparison(base.database, base.client, settings.prefix), drifts)
-        return Examination(
-            flows=found.flows, jobs=found.jobs, drifts=drifts, recorder_works=await _recorder_works(base)
-        )
+            # What was mended is dispatched again after that; before, the engine has nothing of it.
+            drifts, due = await _still(comparison, flow_ids)
+        return replace(found, drifts=drifts, due=due, recorder_works=await _recorder_works(base))
 
 
 async def _examine(base: Base, seen: Callable[[int], None]) -> Examination:
     comparison = Comparison(base.database, base.client, base.settings.prefix)
-    flows, jobs = set[str](), 0
+    flows, due, jobs = set[str](), set[str](), 0
     drifts: list[Drift] = []
     async for compared in comparison.all(now_ms() - milliseconds(ENDED_WITHIN)):
         flows |= {job.flow_id for job in compared.jobs}
+        due |= {job.flow_id for job in compared.jobs if job.is_due}
         jobs += len(compared.jobs)
         drifts += compared.drifts
         seen(len(flows))
     for _ in range(LOOKS):
         if drifts:
             await asyncio.sleep(LOOK_AGAIN_AFTER.total_seconds())
-            drifts = await _still(comparison, drifts)
-    return Examination(flows=len(flows), jobs=jobs, drifts=drifts, recorder_works=await _recorder_works(base))
+            drifts, _ = await _still(comparison, [drift.flow_id for drift in drifts])
+    return Examination(
+        flows=len(flows), jobs=jobs, drifts=drifts, due=len(due), recorder_works=await _recorder_works(base)
+    )
 
 
-async def _still(comparison: Comparison, drifts: Sequence[Drift]) -> list[Drift]:
-    """How these flows differ now."""
-    flow_ids = [drift.flow_id for drift in drifts]
-    return [drift for flow_id in flow_ids for drift in (await comparison.of_flows([flow_id], ended=True)).drifts]
+async def _still(comparison: Comparison, flow_ids: Sequence[str]) -> tuple[list[Drift], int]:
+    """How these flows differ now, and how many of them are about to be dispatched or withdrawn."""
+    drifts: list[Drift] = []
+    due = 0
+    for flow_id in flow_ids:
+        compared = await comparison.of_flows([flow_id], ended=True)
+        drifts += compared.drifts
+        due += any(job.is_due for job in compared.jobs)
+    return drifts, due
 
 
 async def _recorder_works(base: Base) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bullflow.flow.audit import AuditedJob, Sign
@@ -12,11 +12,10 @@ from bullflow.flow.facts import FactId
 from bullflow.flow.states import OPEN, JobStatus
 from bullflow.store.sql import insert_or_leave, one_of
 from bullflow.store.states import OPEN_STATUSES
-from bullflow.store.tables import ALL_JOBS, COUNT_COLUMNS, UNFINISHED, EngineMark, Flow, FlowJob
+from bullflow.store.tables import ALL_JOBS, COUNT_COLUMNS, TRAILING, UNFINISHED, EngineMark, Flow, FlowJob
 from bullflow.store.transaction import Transaction
 
 FLOWS_A_PAGE = 500
-FLOWS_A_SLICE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,27 +28,26 @@ class Page:
 
 async def unfinished(connection: Transaction, after: str, quiet_since: int | None = None) -> Page:
     """Flows that have not ended; with `quiet_since`, those that have not changed since that instant."""
+    return await _going_on(connection, UNFINISHED, after, quiet_since)
+
+
+async def trailing(connection: Transaction, after: str, quiet_since: int | None = None) -> Page:
+    """Flows that have ended while jobs of them go on; with `quiet_since`, as in `unfinished`."""
+    return await _going_on(connection, TRAILING, after, quiet_since)
+
+
+async def _going_on(connection: Transaction, which: ColumnElement[bool], after: str, quiet_since: int | None) -> Page:
     jobs = ALL_JOBS if quiet_since is None else _OPEN_JOBS
-    query = select(Flow.id, jobs.label("jobs")).where(UNFINISHED, Flow.id > after)
+    query = select(Flow.id, jobs.label("jobs")).where(which, Flow.id > after)
     if quiet_since is not None:
         query = query.where(Flow.updated_at < quiet_since)
     return await _page(connection, query)
 
 
 async def ended(connection: Transaction, after: str, since: int) -> Page:
-    """Flows that have ended since that instant, or of which something still goes on.
-
-    No index knows the latter, and one would make each change of a flow dearer; so all flows are gone through, in slices
-    that take no time, and only when everything is compared.
-    """
-    slice_ = select(Flow.id).where(Flow.id > after).order_by(Flow.id).limit(FLOWS_A_SLICE).subquery()
-    last = await connection.scalar(select(func.max(slice_.c.id)))
-    if last is None:
-        return Page(flows={}, next=None)
-    query = select(Flow.id, ALL_JOBS.label("jobs")).where(Flow.id > after, Flow.id <= last)
-    query = query.where(Flow.finished_at.is_not(None), (Flow.finished_at >= since) | (_OPEN_JOBS > 0))
-    page = await _page(connection, query)
-    return Page(flows=page.flows, next=page.next or last)
+    """Flows that have ended since that instant, with nothing of them that goes on."""
+    query = select(Flow.id, ALL_JOBS.label("jobs")).where(Flow.finished_at >= since, Flow.id > after)
+    return await _page(connection, query.where(_OPEN_JOBS == 0))
 
 
 async def _page(connection: Transaction, query: Select[Any, Any]) -> Page:

@@ -36,6 +36,11 @@ def upgrade(url: str) -> tuple[str | None, str]:
     return before, newest()
 
 
+def shown(revision: str | None) -> str:
+    """A revision in words; None is an empty database."""
+    return "the database has no tables yet" if revision is None else f"the database is at revision {revision}"
+
+
 def current(url: str) -> str | None:
     """The revision of the schema, None for an empty database. Blocks."""
     try:

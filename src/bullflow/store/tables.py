@@ -40,6 +40,10 @@ class User(Base):
     flows: Mapped[list["Flow"]] = relationship(back_populates="user")
 
 
+# Jobs of a flow that has ended may go on.
+_TRAILING = "finished_at IS NOT NULL AND n_waiting + n_waiting_children + n_delayed + n_prioritized + n_active > 0"
+
+
 class Flow(Base):
     """A tree of jobs made by one request. The `n_…` columns count its jobs by status."""
 
@@ -79,6 +83,7 @@ class Flow(Base):
             sqlite_where=text("finished_at IS NOT NULL"),
             postgresql_where=text("finished_at IS NOT NULL"),
         ),
+        Index("flows_trailing", "id", sqlite_where=text(_TRAILING), postgresql_where=text(_TRAILING)),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -251,3 +256,4 @@ COUNT_COLUMNS: dict[JobStatus, str] = {status: "n_" + status.value.replace("-", 
 ALL_JOBS: ColumnElement[int] = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=literal(0))
 # SQLite uses a partial index only for its very words.
 UNFINISHED: ColumnElement[bool] = literal_column("flows.finished_at IS NULL")
+TRAILING: ColumnElement[bool] = literal_column(_TRAILING)

@@ -16,6 +16,7 @@ _SQLITE = {
     sqlite3.SQLITE_FULL: "there is no room left for it on its disk",
     sqlite3.SQLITE_IOERR: "its disk takes nothing, or is full",
     sqlite3.SQLITE_READONLY: "it may only be read",
+    sqlite3.SQLITE_CANTOPEN: "its file cannot be opened; its folder must be there, and writable",
 }
 _POSTGRES = {
     "25006": "it may only be read for now",

@@ -176,7 +176,8 @@ class Recorder:
         job_ids = sorted({fact.job_id for fact in facts} | {line.job_id for line in lines})
         children = sorted({fact.child for fact in facts if fact.child is not None})
         async with self._database.write(replayable=True) as transaction:
-            await self.hold(transaction)
+            # It goes along with the first statement, and all writing with the commit: two ways into a thread in all.
+            leases.hold_with_next(transaction, self._lease.held, self._clock(), self._lease.term)
             grown = await self._growth.take_in(transaction, growths)
             jobs, flows = await states.load_for_fold(transaction, job_ids, children)
             changes = fold(jobs, flows, facts)

@@ -118,7 +118,7 @@ class Database:
             except BaseException:
                 await transaction.abandon()
                 raise
-            await transaction.end(commit=False)
+            await transaction.roll_back()
 
     @asynccontextmanager
     async def write(self, *, replayable: bool = False) -> AsyncIterator[Transaction]:
@@ -139,10 +139,10 @@ class Database:
             transaction = Transaction(self._writer, self._threads, begin)
             try:
                 yield transaction
+                await transaction.commit()
             except BaseException:
                 await transaction.abandon()
                 raise
-            await transaction.end(commit=True)
 
     @asynccontextmanager
     async def _noting_trouble(self) -> AsyncIterator[None]:

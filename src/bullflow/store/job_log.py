@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from bullflow.flow.facts import LogLine
 from bullflow.flow.record import JobState
-from bullflow.store.sql import insert_many, one_of
+from bullflow.store import writing
+from bullflow.store.sql import one_of
 from bullflow.store.tables import FlowJob, JobLogLine
 from bullflow.store.transaction import Transaction
 
@@ -44,13 +45,15 @@ async def append(
         kept.append(KeptLine(flow_id=job.flow_id, id=job.id, n=newest[job.id], run=job.run, at=line.at, line=text))
     oldest = await _oldest_to_keep(connection, newest, ids, most)
     kept = [line for line in kept if line.n >= oldest[line.id]]
-    rows = [{"id": line.id, "n": line.n, "run": line.run, "at": line.at, "line": line.line} for line in kept]
-    await insert_many(connection, JobLogLine, rows)
-    await connection.execute(
-        delete(JobLogLine).where(JobLogLine.id == bindparam("job"), JobLogLine.n < bindparam("oldest")),
-        [{"job": job_id, "oldest": oldest[job_id]} for job_id in ids],
-    )
+    connection.later(lambda driver: _write(driver, kept, [(job_id, oldest[job_id]) for job_id in ids]))
     return kept
+
+
+def _write(driver: Connection, kept: Sequence[KeptLine], oldest: Sequence[tuple[str, int]]) -> None:
+    lines = [(line.id, line.n, line.run, line.at, line.line) for line in kept]
+    writing.insert(driver, JobLogLine, ("id", "n", "run", "at", "line"), lines)
+    forget = delete(JobLogLine).where(JobLogLine.id == bindparam("job"), JobLogLine.n < bindparam("oldest"))
+    driver.execute(forget, [{"job": job_id, "oldest": first} for job_id, first in oldest])
 
 
 async def _newest(connection: Transaction, ids: Sequence[str]) -> defaultdict[str, int]:

@@ -12,12 +12,13 @@ wants a lease that has run out ends those sessions first. On SQLite nobody can, 
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
-from sqlalchemy import or_, select, text, update
+from sqlalchemy import Connection, bindparam, or_, select, text, update
 
 from bullflow.clock import milliseconds
 from bullflow.errors import LeadershipLost
-from bullflow.store.sql import insert_or_leave
+from bullflow.store.sql import Words, insert_or_leave
 from bullflow.store.tables import Lease
 from bullflow.store.transaction import Transaction
 
@@ -63,13 +64,25 @@ _END_WHO_STANDS_STILL = text("""
 
 async def hold(connection: Transaction, lease: Held, now: int, term: timedelta) -> None:
     """Renew inside a transaction; raises LeadershipLost when the lease has changed hands."""
-    done = await connection.execute(
-        update(Lease)
-        .where(Lease.name == lease.name, Lease.token == lease.token)
-        .values(expires_at=now + milliseconds(term))
-    )
+    await connection.run(lambda driver: _renew(driver, lease, now, term))
+
+
+def hold_with_next(connection: Transaction, lease: Held, now: int, term: timedelta) -> None:
+    """Renew before whatever is asked next, which raises LeadershipLost then."""
+    connection.later(lambda driver: _renew(driver, lease, now, term))
+
+
+def _renew(driver: Connection, lease: Held, now: int, term: timedelta) -> None:
+    words = _words_to_renew(driver.dialect.name)
+    done = words.say(driver, held=lease.name, by_token=lease.token, until=now + milliseconds(term))
     if done.rowcount != 1:
         raise LeadershipLost
+
+
+@cache
+def _words_to_renew(dialect: str) -> Words:
+    ours = (Lease.name == bindparam("held"), Lease.token == bindparam("by_token"))
+    return Words(update(Lease).where(*ours).values(expires_at=bindparam("until")), dialect)
 
 
 async def release(connection: Transaction, lease: Held) -> None:

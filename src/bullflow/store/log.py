@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, select
+from sqlalchemy import Connection, and_, select
 
 from bullflow.clock import iso
 from bullflow.flow.facts import Json
 from bullflow.flow.record import Entry
-from bullflow.store.sql import each_number, insert_many, one_of
+from bullflow.store import writing
+from bullflow.store.sql import each_number, one_of
 from bullflow.store.tables import Flow, LogEntry
 from bullflow.store.transaction import Transaction
 
@@ -42,19 +43,20 @@ def _fragment(value: Any) -> orjson.Fragment:
 
 async def append(connection: Transaction, entries: Iterable[Entry]) -> None:
     """Write entries; their numbers were given under the lock of their flow."""
+    new = tuple(entries)
+    if new:
+        connection.later(lambda driver: write(driver, new))
+
+
+def write(driver: Connection, entries: Iterable[Entry]) -> None:
+    """The same as a part of a larger piece of work."""
     rows = [
-        {
-            "flow_id": entry.flow_id,
-            "seq": entry.seq,
-            "at": entry.at,
-            "event": entry.event.value,
-            "id": entry.id,
-            "job_id": entry.job_id,
-            "data": encode(entry.data),
-        }
-        for entry in entries
+        (each.flow_id, each.seq, each.at, str(each.event), each.id, each.job_id, encode(each.data)) for each in entries
     ]
-    await insert_many(connection, LogEntry, rows)
+    writing.insert(driver, LogEntry, _WRITTEN, rows)
+
+
+_WRITTEN = ("flow_id", "seq", "at", "event", "id", "job_id", "data")
 
 
 async def after(connection: Transaction, flow_id: str, seq: int, limit: int) -> list[LogItem]:

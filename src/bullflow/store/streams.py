@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 
 from bullflow.flow.facts import FactId
+from bullflow.store import writing
 from bullflow.store.sql import insert_or_leave
 from bullflow.store.tables import StreamPosition
 from bullflow.store.transaction import Transaction
@@ -24,10 +25,5 @@ async def positions(connection: Transaction) -> dict[str, FactId]:
 
 async def advance(connection: Transaction, read: Mapping[str, FactId]) -> None:
     """Move the positions on, in the transaction that records what was read."""
-    if read:
-        await connection.execute(
-            update(StreamPosition)
-            .where(StreamPosition.queue_name == bindparam("queue"))
-            .values(position=bindparam("at")),
-            [{"queue": queue, "at": str(position)} for queue, position in read.items()],
-        )
+    rows = [(queue, str(position)) for queue, position in read.items()]
+    connection.later(lambda driver: writing.change(driver, StreamPosition, ("queue_name", "position"), rows))

@@ -4,15 +4,14 @@
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-import psycopg
-from psycopg import sql
 from sqlalchemy import Connection, CursorResult, Engine, Executable, ScalarResult
-from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy.exc import InvalidRequestError
 
 from bullflow.store.postgres import Impatient
 
@@ -23,7 +22,9 @@ _Parameters = Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
 class Transaction:
     """One transaction. Each statement runs whole in a thread, from compiling it to fetching its rows.
 
-    The connection is taken, and the transaction begun, in the thread of its first statement.
+    The connection is taken, and the transaction begun, in the thread of its first statement. Each way into a thread and
+    back costs more than most statements, so several that belong together go there as one piece of work (`run`), and
+    those whose answers nobody wants are put off (`later`) and go along with the next one, or with the commit.
     """
 
     def __init__(self, engine: Engine, threads: ThreadPoolExecutor, begin: Callable[[Connection], None]) -> None:
@@ -32,10 +33,19 @@ class Transaction:
         self._threads = threads
         self._begin = begin
         self._open: Connection | None = None
+        self._put_off: deque[Callable[[Connection], object]] = deque()
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Do this whole in a thread, however many statements it takes. It leaves nothing to be fetched."""
+        return await self._in_thread(lambda: work(self._connection()))
+
+    def later(self, work: Callable[[Connection], object]) -> None:
+        """Do this before whatever is asked next, or before the commit, which then raises what this raises."""
+        self._put_off.append(work)
 
     async def execute(self, statement: Executable, parameters: _Parameters = None) -> CursorResult[Any]:
         """The statement's result, with all of its rows."""
-        return await self._in_thread(lambda: _whole(self._connection().execute(statement, parameters)))
+        return await self.run(lambda connection: _whole(connection.execute(statement, parameters)))
 
     async def scalars(self, statement: Executable) -> ScalarResult[Any]:
         return (await self.execute(statement)).scalars()
@@ -45,23 +55,33 @@ class Transaction:
 
     async def exec_driver_sql(self, statement: str, parameters: Any = None) -> CursorResult[Any]:
         """A statement in the driver's own words."""
-        return await self._in_thread(lambda: _whole(self._connection().exec_driver_sql(statement, parameters)))
+        return await self.run(lambda connection: _whole(connection.exec_driver_sql(statement, parameters)))
 
-    async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Insert rows with Postgres's COPY."""
-        await self._in_thread(lambda: _copy(self._connection(), table, columns, rows))
+    async def commit(self) -> None:
+        """Keep what was written, and give the connection back."""
+        if self._open is not None or self._put_off:
+            await self._in_thread(lambda: self._end(self._connection(), commit=True))
 
-    async def end(self, *, commit: bool) -> None:
-        """Keep what was written, or nothing, and give the connection back."""
-        if self._open is not None:
-            await self._in_thread(lambda: self._end(commit=commit))
+    async def roll_back(self) -> None:
+        """Keep nothing, and give the connection back."""
+        self._put_off.clear()
+        connection = self._open
+        if connection is not None:
+            await self._in_thread(lambda: self._end(connection, commit=False))
 
     async def abandon(self) -> None:
         """Keep nothing. Why it ended is told, not that the way back failed too (SQLite goes it alone when full)."""
         with suppress(Exception):
-            await self.end(commit=False)
+            await self.roll_back()
 
     def _connection(self) -> Connection:
+        """In a thread: the connection, on which all has been done that was put off."""
+        connection = self._begun()
+        while self._put_off:
+            self._put_off.popleft()(connection)
+        return connection
+
+    def _begun(self) -> Connection:
         if self._open is None:
             connection = self._engine.connect()
             try:
@@ -72,9 +92,8 @@ class Transaction:
             self._open = connection
         return self._open
 
-    def _end(self, *, commit: bool) -> None:
-        assert self._open is not None  # noqa: S101 - `end` has looked
-        connection, self._open = self._open, None
+    def _end(self, connection: Connection, *, commit: bool) -> None:
+        self._open = None
         with connection:
             if self.dialect.name != "sqlite":
                 (connection.commit if commit else connection.rollback)()
@@ -98,21 +117,6 @@ class Transaction:
         if connection is not None and self.dialect.name != "sqlite":
             with suppress(InvalidRequestError):  # its thread has just closed it, or found it broken
                 cast("Impatient", connection.connection.driver_connection).hurry()
-
-
-def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    if not connection.in_transaction():
-        connection.begin()  # SQLAlchemy does not see what goes by it, and would have nothing to commit
-    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    into = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    try:
-        with driver.cursor().copy(into) as sink:
-            for row in rows:
-                sink.write_row(row)
-    except psycopg.Error as error:
-        raise DBAPIError.instance(None, None, error, psycopg.Error, connection_invalidated=driver.broken) from error
 
 
 def _whole(result: CursorResult[Any]) -> CursorResult[Any]:

@@ -5,7 +5,6 @@ processes that overtake each other.
 """
 
 from collections import Counter
-from dataclasses import replace
 
 from hypothesis import HealthCheck, event, given, settings
 
@@ -86,7 +85,7 @@ def test_the_log_replayed_gives_the_states_and_the_runs(world: World) -> None:
 def test_what_is_heard_of_an_older_run_changes_nothing(world: World) -> None:
     for _ in world.lives():
         runs = {job.job_id for job in world.books.jobs.values()}
-        late = [replace(fact, id=FactId(world.engine.now + 1, 0)) for fact in world.engine.facts]
+        late = [fact._replace(id=FactId(world.engine.now + 1, 0)) for fact in world.engine.facts]
         late = [fact for fact in late if fact.job_id not in runs]
         if late:
             assert nothing(world.books.record(late))

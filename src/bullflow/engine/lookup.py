@@ -6,7 +6,7 @@ whole batch of facts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -127,12 +127,11 @@ def _failure(fields: Sequence[Any], *, has_completed: bool) -> _Failure:
 
 def _detailed(fact: Fact, known: Mapping[str, _Failure], taken: Mapping[str, str]) -> Fact:
     if fact.kind is FactKind.ACTIVE:
-        return replace(fact, worker=taken[fact.job_id].replace("\0", NO_NUL)[:LONGEST_WORKER] or None)
+        return fact._replace(worker=taken[fact.job_id].replace("\0", NO_NUL)[:LONGEST_WORKER] or None)
     failure = known.get(fact.job_id)
     if failure is None:
         return fact
-    return replace(
-        fact,
+    return fact._replace(
         reason=fact.reason if fact.reason is not None else failure.reason,
         stack=failure.stacks[-1] if failure.stacks else None,
         failures=tuple((message_of(stack), stack) for stack in failure.stacks),

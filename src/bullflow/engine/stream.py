@@ -192,11 +192,21 @@ def until_horizon(
 def _batch(
     entries: Mapping[str, Sequence[tuple[FactId, Mapping[str, str]]]], *, new_queues: bool, whole: bool, busy: bool
 ) -> Batch:
-    ours = [(queue, key, fields) for queue, raw in entries.items() for key, fields in raw if _is_ours(fields)]
-    facts = ((queue, _fact(key, fields)) for queue, key, fields in ours)
+    facts: list[tuple[str, Fact]] = []
+    lines: list[LogLine] = []
+    for queue, raw in entries.items():
+        for key, fields in raw:
+            event = fields.get("event", "")
+            kind = _KINDS.get(event)
+            if (kind is None and event != LINE) or OURS.fullmatch(fields.get("jobId", "")) is None:
+                continue
+            if kind is None:
+                lines.append(_line(key, fields))
+            else:
+                facts.append((queue, _fact(key, kind, fields)))
     return Batch(
-        facts=tuple((queue, fact) for queue, fact in facts if fact is not None),
-        lines=tuple(_line(key, fields) for _, key, fields in ours if fields.get("event") == LINE),
+        facts=tuple(facts),
+        lines=tuple(lines),
         growth=tuple(RawGrowth(at=key.ms, text=fields.get("growth", "")) for key, fields in entries.get(GROWN, ())),
         read={queue: raw[-1][0] for queue, raw in entries.items() if raw},
         new_queues=new_queues,
@@ -216,21 +226,15 @@ def _entries(raw: Any) -> list[RawEntry]:
     return raw[0] if isinstance(raw[0], list) else list(raw)
 
 
-def _is_ours(fields: Mapping[str, str]) -> bool:
-    return OURS.fullmatch(fields.get("jobId", "")) is not None
-
-
-def _fact(key: FactId, fields: Mapping[str, str]) -> Fact | None:
-    kind = _KINDS.get(fields.get("event", ""))
-    if kind is None:
-        return None
+def _fact(key: FactId, kind: FactKind, fields: Mapping[str, str]) -> Fact:
+    reason = fields.get("failedReason")
     return Fact(
         id=key,
         kind=kind,
         job_id=fields["jobId"],
         result=json_of(fields.get("returnvalue")),
-        reason=fields.get("failedReason"),
-        child=child_in(fields.get("failedReason", "")),
+        reason=reason,
+        child=None if reason is None else child_in(reason),
         progress=json_of(fields.get("data")),
         until=_instant(fields.get("delay")),
         after_attempt=fields.get("prev") == "active",

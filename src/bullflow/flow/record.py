@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bullflow.flow.facts import BEFORE_ALL, FactId, Json
+from bullflow.flow.facts import BEFORE_ALL, Fact, FactId, Json
 from bullflow.flow.states import FLOW_ENDED, FlowStatus, JobStatus, LogEvent
 from bullflow.flow.tree import Policy
 
@@ -90,6 +90,69 @@ class Changes:
     entries: tuple[Entry, ...]
     progress: tuple[JobState, ...] = ()
     """The jobs that have reported progress."""
+
+
+class JobRecord:
+    """One job while it is changed, fact by fact; it lives as long as one fold."""
+
+    __slots__ = (
+        "attempts_made",
+        "before",
+        "error",
+        "finished_at",
+        "last_fact",
+        "progress",
+        "result",
+        "started_at",
+        "status",
+        "updated_at",
+        "worker",
+    )
+
+    def __init__(self, job: JobState) -> None:
+        self.before = job
+        self.status = job.status
+        self.attempts_made = job.attempts_made
+        self.last_fact = job.last_fact
+        self.updated_at = job.updated_at
+        self.started_at = job.started_at
+        self.finished_at = job.finished_at
+        self.result = job.result
+        self.error = job.error
+        self.progress = job.progress
+        self.worker = job.worker
+
+    def remember(self, fact: Fact) -> None:
+        """Nothing that is older than this changes the job any more."""
+        self.last_fact = fact.id
+        self.updated_at = fact.at
+
+    @property
+    def changed(self) -> bool:
+        return self.last_fact is not self.before.last_fact
+
+    def state(self) -> JobState:
+        before = self.before
+        return JobState(
+            id=before.id,
+            job_id=before.job_id,
+            flow_id=before.flow_id,
+            depth=before.depth,
+            priority=before.priority,
+            parent_id=before.parent_id,
+            name=before.name,
+            policy=before.policy,
+            status=self.status,
+            attempts_made=self.attempts_made,
+            last_fact=self.last_fact,
+            updated_at=self.updated_at,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            result=self.result,
+            error=self.error,
+            progress=self.progress,
+            worker=self.worker,
+        )
 
 
 class FlowRecord:

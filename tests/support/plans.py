@@ -3,10 +3,12 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from unittest.mock import patch
 
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 
 from bullflow.store.database import Database
+from bullflow.store.sql import Words
 from bullflow.store.transaction import Transaction
 
 Query = Callable[[Transaction], Awaitable[Any]]
@@ -23,6 +25,12 @@ async def explained(database: Database, query: Query) -> str:
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
         sent.append((statement, parameters))
 
+    rows = Words.rows
+
+    def note_words(words: Words, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        sent.append((words.text, words.parameters(values)))
+        return rows(words, connection, **values)
+
     explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN (COSTS OFF) "
     async with database.write() as connection:
         if database.dialect == "postgresql":
@@ -31,7 +39,8 @@ async def explained(database: Database, query: Query) -> str:
             await connection.execute(text("SET LOCAL enable_bitmapscan = off"))
         event.listen(Engine, "before_cursor_execute", note)
         try:
-            await query(connection)
+            with patch.object(Words, "rows", note_words):
+                await query(connection)
         finally:
             event.remove(Engine, "before_cursor_execute", note)
         sent = [(statement, parameters) for statement, parameters in sent if not statement.startswith("BEGIN")]

@@ -74,8 +74,7 @@ def hold_with_next(connection: Transaction, lease: Held, now: int, term: timedel
 
 def _renew(driver: Connection, lease: Held, now: int, term: timedelta) -> None:
     words = _words_to_renew(driver.dialect.name)
-    done = words.say(driver, held=lease.name, by_token=lease.token, until=now + milliseconds(term))
-    if done.rowcount != 1:
+    if words.done(driver, held=lease.name, by_token=lease.token, until=now + milliseconds(term)) != 1:
         raise LeadershipLost
 
 

@@ -9,7 +9,6 @@ from sqlalchemy import (
     ClauseElement,
     ColumnElement,
     Connection,
-    CursorResult,
     Dialect,
     Integer,
     Subquery,
@@ -37,17 +36,28 @@ _DIALECTS: Mapping[str, Dialect] = {
 
 
 class Words:
-    """A statement that is sent often, put into a driver's own words once; its parameters have names."""
+    """A statement that is sent often, put into a driver's own words once; its parameters have names.
+
+    Both are for threads. Values are what the driver takes, and rows what it gives: nobody looks at them.
+    """
 
     def __init__(self, statement: ClauseElement, dialect: str) -> None:
         compiled = statement.compile(dialect=_DIALECTS[dialect])
-        self._text = str(compiled)
+        self.text = str(compiled)
         self._places = getattr(compiled, "positiontup", None)
 
-    def say(self, connection: Connection, **values: Any) -> CursorResult[Any]:
-        """In a thread. Values are what the driver takes; nobody looks at them, nor at what it gives."""
-        parameters = values if self._places is None else tuple(values[name] for name in self._places)
-        return connection.exec_driver_sql(self._text, parameters)
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        return values if self._places is None else tuple(values[name] for name in self._places)
+
+    def done(self, connection: Connection, **values: Any) -> int:
+        """How many rows were changed."""
+        return connection.exec_driver_sql(self.text, self.parameters(values)).rowcount
+
+    def rows(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """All rows. SQLAlchemy, which would ask for the name and type of each column, does not see them."""
+        with writing.driver_of(connection) as driver:
+            found: list[tuple[Any, ...]] = driver.execute(self.text, self.parameters(values)).fetchall()
+        return found
 
 
 async def insert_or_leave(

@@ -37,9 +37,9 @@ def _load_for_fold(
 ) -> tuple[list[JobState], list[FlowState]]:
     dialect = driver.dialect.name
     flows_of, jobs_of = _words_for_fold(dialect)
-    found = [_flow_state(row) for row in flows_of.say(driver, job_ids=listed(dialect, job_ids))]
+    found = [_flow_state(row) for row in flows_of.rows(driver, job_ids=listed(dialect, job_ids))]
     locked = {flow.id for flow in found}
-    jobs = (_job_state(row) for row in jobs_of.say(driver, job_ids=listed(dialect, [*job_ids, *children])))
+    jobs = (_job_state(row) for row in jobs_of.rows(driver, job_ids=listed(dialect, [*job_ids, *children])))
     return [job for job in jobs if job.flow_id in locked], found
 
 

@@ -9,11 +9,11 @@ number of rows; arrays would be taken apart value by value in Python, and a stat
 # ruff: noqa: S608 - the statements are made of the names of our own tables and columns, and of nothing else
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
 
 import orjson
-import psycopg
 from psycopg import sql
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
@@ -112,15 +112,23 @@ def _array(texts: Sequence[bytes]) -> str:
 
 
 def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    if not connection.in_transaction():
-        connection.begin()  # SQLAlchemy does not see what goes by it, and would have nothing to commit
-    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     into = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
+    with driver_of(connection) as driver, driver.cursor().copy(into) as sink:
+        for row in rows:
+            sink.write_row(row)
+
+
+@contextmanager
+def driver_of(connection: Connection) -> Iterator[Any]:
+    """The driver's own connection, for what goes by SQLAlchemy; its errors come as SQLAlchemy tells them."""
+    if not connection.in_transaction():
+        connection.begin()  # SQLAlchemy does not see what goes by it, and would have nothing to commit
+    dialect, driver = connection.dialect, connection.connection.driver_connection
+    errors = dialect.loaded_dbapi.Error
     try:
-        with driver.cursor().copy(into) as sink:
-            for row in rows:
-                sink.write_row(row)
-    except psycopg.Error as error:
-        raise DBAPIError.instance(None, None, error, psycopg.Error, connection_invalidated=driver.broken) from error
+        yield driver
+    except errors as error:
+        gone = dialect.is_disconnect(error, cast("Any", driver), None)
+        raise DBAPIError.instance(None, None, error, errors, connection_invalidated=gone, dialect=dialect) from error

@@ -45,7 +45,7 @@ class Listener(Protocol):
 
     def progress(self, flow_id: str, message: bytes) -> None: ...
 
-    def summary(self, flow: FlowView) -> None: ...
+    def summary(self, flow: FlowView, text: bytes) -> None: ...
 
 
 class _Channel:
@@ -82,10 +82,18 @@ class _Thinned:
 
 
 class Notifier:
-    """The tail, and who listens."""
+    """The tail, and who listens. `summarise` gives a flow as those see it who follow all."""
 
-    def __init__(self, database: Database, *, clock: Clock, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        summarise: Callable[[FlowView], bytes],
+    ) -> None:
         self._database = database
+        self._summarise = summarise
         self._clock = clock
         self._log = log
         self._channels: dict[str, _Channel] = {}
@@ -229,8 +237,9 @@ class Notifier:
                 async with self._database.read() as snapshot:
                     found = await views.flows_by_id(snapshot, user_id, wanted[start : start + SUMMARIES_A_READ])
                 for flow in found:
+                    text = self._summarise(flow)
                     for listener in tuple(listeners):
-                        listener.summary(flow)
+                        listener.summary(flow, text)
                 told += len(found)
         return told
 

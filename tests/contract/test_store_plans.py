@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from bullflow.store import backlog, log, states, views
+from bullflow.store import backlog, job_log, log, states, views
 from bullflow.store.database import Database
 from bullflow.store.views import FlowFilter
 from support.plans import Query, explained, first_index
@@ -92,6 +92,8 @@ PAGES: dict[str, tuple[Query, str]] = {
         lambda snapshot: views.jobs(snapshot, flow(100), after=-1, limit=50, status="completed"),
         "flow_jobs_in_tree_order",
     ),
+    "a status after a time": (listing(status="failed", created_after=9_000_000), "flows_by_status"),
+    "lines of a job": (lambda snapshot: job_log.after(snapshot, root(400), 0, 50), "job_log_pkey"),
     "a log": (lambda snapshot: log.after(snapshot, flow(100), 1, 50), "flow_log_pkey"),
     "what is due": (lambda snapshot: backlog.to_dispatch(snapshot, FLOWS, 200), "flows_to_dispatch"),
 }
@@ -117,7 +119,7 @@ SQLITE_NAMES = {
     "sqlite_autoindex_flow_jobs_1": "flow_jobs_pkey",
     "sqlite_autoindex_flow_jobs_2": "flow_jobs_job_id_key",
     "sqlite_autoindex_flow_tags_1": "flow_tags_pkey",
-    "PRIMARY KEY": "flow_log_pkey",
+    "PRIMARY KEY": "flow_log_pkey|job_log_pkey",
 }
 
 
@@ -129,7 +131,7 @@ async def test_a_query_finds_its_rows_by_an_index_and_reads_no_table_whole(full:
     plan = await explained(full, query)
 
     assert not re.search(r"SCAN (flow|users)(?!.*flows_to_dispatch)|Seq Scan", plan), plan
-    assert first_index(plan, SQLITE_NAMES) in indexes.split("|"), plan
+    assert {*first_index(plan, SQLITE_NAMES).split("|")} & {*indexes.split("|")}, plan
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -36,8 +36,9 @@ class Ear:
     def progress(self, flow_id: str, message: bytes) -> None:
         self.progressed.append(orjson.loads(message)["progress"])
 
-    def summary(self, flow: FlowView) -> None:
+    def summary(self, flow: FlowView, text: bytes) -> None:
         self.flows.append(flow)
+        self.texts.append(text)
 
     @property
     def seqs(self) -> list[int]:
@@ -229,6 +230,18 @@ async def test_who_follows_all_flows_hears_of_changes_of_its_own_flows_alone(tai
 
     assert [(flow.id, flow.last_seq) for flow in ear.flows] == [(mine, 2)]
     assert ear.heard == []
+
+
+async def test_a_summary_is_serialised_once_for_all_who_follow_all_flows(tail: Tail) -> None:
+    ears, me = [Ear(), Ear()], await tail.submitter.user()
+    for ear in ears:
+        tail.notifier.follow_all(me, ear)
+
+    tail.notifier.hear({"flows": [[await tail.flow(), 1]]})
+    await tail.notifier.run_once()
+
+    (first,), (second,) = ears[0].texts, ears[1].texts
+    assert first is second
 
 
 async def test_who_follows_all_flows_gets_what_has_changed_while_bells_were_missed_and_no_more(either: Tail) -> None:

@@ -15,6 +15,7 @@ from bullflow.flow.record import Entry
 from bullflow.flow.states import LogEvent
 from bullflow.flow.tree import Node
 from bullflow.http.rooms import Rooms
+from bullflow.http.shapes import flow_json
 from bullflow.notifier import Notifier
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
@@ -52,7 +53,9 @@ class Tail:
     def __init__(self, database: CountingDatabase) -> None:
         self.database = database
         self.submitter = Submitter(database)
-        self.notifier = Notifier(database, clock=self.submitter.clock, log=telemetry.logger("notifier"))
+        self.notifier = Notifier(
+            database, clock=self.submitter.clock, log=telemetry.logger("notifier"), summarise=flow_json
+        )
 
     async def flow(self, *, entries: int = 1, user: str = users.LOCAL) -> str:
         """A new flow with so many entries in its log."""

@@ -20,7 +20,6 @@ from bullflow.errors import Away, Malformed, NotFound
 from bullflow.http.outbox import GivenUp, Outbox
 from bullflow.http.paging import LARGEST_PLACE
 from bullflow.http.rooms import InRooms, Rooms
-from bullflow.http.shapes import flow_shape
 from bullflow.http.subscription import Subscription
 from bullflow.store.log import LogItem
 from bullflow.store.views import FlowView
@@ -210,8 +209,8 @@ class _AllFlows:
     def progress(self, flow_id: str, message: bytes) -> None:
         """Progress is for those who follow a flow."""
 
-    def summary(self, flow: FlowView) -> None:
-        self._put(orjson.dumps({"type": "flow", "flow": flow_shape(flow)}))
+    def summary(self, flow: FlowView, text: bytes) -> None:
+        self._put(b'{"type":"flow","flow":' + text + b"}")
 
 
 def _event(_seq: int, item: bytes) -> bytes:

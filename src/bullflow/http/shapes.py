@@ -45,6 +45,10 @@ def flow_shape(flow: FlowView) -> dict[str, Any]:
     }
 
 
+def flow_json(flow: FlowView) -> bytes:
+    return orjson.dumps(flow_shape(flow))
+
+
 def job_shape(job: JobView) -> dict[str, Any]:
     return {
         "id": job.id,

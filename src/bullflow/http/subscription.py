@@ -95,5 +95,5 @@ class Subscription:
         if self._with_progress and self._aside is None:
             self._outbox.drop_or_put(message)
 
-    def summary(self, flow: FlowView) -> None:
+    def summary(self, flow: FlowView, text: bytes) -> None:
         """Summaries are for those who follow all flows."""

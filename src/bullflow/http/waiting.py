@@ -25,7 +25,7 @@ class _End:
     def progress(self, flow_id: str, message: bytes) -> None:
         """Not an end."""
 
-    def summary(self, flow: FlowView) -> None:
+    def summary(self, flow: FlowView, text: bytes) -> None:
         """Not for those who follow one flow."""
 
 

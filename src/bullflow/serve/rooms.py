@@ -17,6 +17,7 @@ from bullflow.flow.queues import QueueFacts
 from bullflow.http.app import create_app
 from bullflow.http.rooms import Probe, Rooms
 from bullflow.http.server import HttpServer, url_of
+from bullflow.http.shapes import flow_json
 from bullflow.notifier import LOOK_EVERY as NOTIFIER_LOOKS
 from bullflow.notifier import Notifier
 from bullflow.serve.base import Base, new_id, regulator_of
@@ -36,7 +37,7 @@ Ready = Callable[[str], None]
 async def build_rooms(base: Base) -> Rooms:
     async with base.database.write() as transaction:
         user_id = await users.ensure(transaction, users.LOCAL, new_id(), now_ms())
-    notifier = Notifier(base.database, clock=now_ms, log=telemetry.logger("notifier"))
+    notifier = Notifier(base.database, clock=now_ms, log=telemetry.logger("notifier"), summarise=flow_json)
     base.news.on(notifier.hear)
 
     withdrawer = base.withdrawer

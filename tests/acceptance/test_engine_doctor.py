@@ -78,7 +78,7 @@ async def test_a_repair_without_a_recorder_ends_when_the_engine_has_what_was_los
                 flow = await client.create(a_sum_of(1, 2, 3))
                 await dispatched(client, flow.id)
                 recorder.kill()
-                lost = await engine.lpop("bull:sums:wait")
+                lost = str(await engine.lpop("bull:sums:wait"))
                 await engine.delete(f"bull:sums:{lost}")
 
                 code, said = await doctor(run, "--repair")

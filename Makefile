@@ -25,9 +25,11 @@ $(VENV)/dev.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@ $(VENV)/demo.installed
 
-$(VENV)/bench.installed: requirements/bench.txt $(VENV)/dev.installed
+$(VENV)/bench.installed: requirements/bench.txt requirements/saq.txt $(VENV)/dev.installed
 	@echo "Installing the peers that bullflow is measured against …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@$(PYTHON) -m venv $(VENV)/saq
+	@$(VENV)/saq/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/saq.txt
 	@touch $@
 
 # npm writes this file itself once all modules are there. Node comes from a wheel among what the tests need.
@@ -79,6 +81,8 @@ lock: $(VENV)/dev.installed ## Renew the pinned requirements
 		--no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --extra bench -c requirements/dev.txt pyproject.toml -o requirements/bench.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate requirements/saq.in -o requirements/saq.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --extra video -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
 

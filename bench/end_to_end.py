@@ -61,7 +61,7 @@ def peers(plan: Plan) -> dict[str, Callable[[], float]]:
     programs_ = {
         NODE[0]: lambda: programs.node(**size, **asked, bulk=1),
         NODE[1]: lambda: programs.node(**size, **asked, bulk=50),
-        "SAQ": lambda: programs.python("peers.saq_app", **size, **own),
+        "SAQ": lambda: programs.saq(**size, **own),
         "BullMQ Python": lambda: programs.python("peers.bullmq_python", **size, **asked),
         "Celery": lambda: programs.python("peers.celery_app", **size),
     }

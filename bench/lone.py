@@ -12,7 +12,7 @@ from bench.service import up
 
 PEERS = {
     "BullMQ Node": partial(programs.node, concurrency=CONCURRENCY),
-    "SAQ": partial(programs.python, "peers.saq_app", concurrency=CONCURRENCY),
+    "SAQ": partial(programs.saq, concurrency=CONCURRENCY),
     "BullMQ Python": partial(programs.python, "peers.bullmq_python", concurrency=CONCURRENCY),
     "Celery": partial(programs.python, "peers.celery_app"),
 }

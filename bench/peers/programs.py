@@ -47,6 +47,11 @@ def python(module: str, **wish: Any) -> dict[str, Any]:
     return _answer([sys.executable, "-m", f"bench.{module}"], wish)
 
 
+def saq(**wish: Any) -> dict[str, Any]:
+    """What SAQ answers, which has an environment of its own."""
+    return _answer([str(Path(sys.prefix) / "saq" / "bin" / "python"), "-m", "bench.peers.saq_app"], wish)
+
+
 def _answer(command: list[str], wish: dict[str, Any]) -> dict[str, Any]:
     """Of the first run that does not fail: one or the other peer loses a job now and then, and waits for ever."""
     for left in reversed(range(TRIES)):

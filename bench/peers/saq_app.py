@@ -21,7 +21,7 @@ from saq.queue.redis import RedisQueue
 from bench.peers.work import CHILDREN, answer, check, checked_sum
 
 URL, CONCURRENCY = "BENCH_SAQ_URL", "BENCH_SAQ_CONCURRENCY"
-PATIENCE = 60
+PATIENCE = 20
 LOOK_AGAIN_AFTER = 5
 
 
@@ -46,8 +46,7 @@ def settings() -> dict[str, Any]:
 
 def _queue(url: str) -> RedisQueue:
     # SAQ's own `from_url` knows no Unix socket.
-    # It waits for jobs without end, and redis-py would give up after some seconds and lose what comes then.
-    return RedisQueue(Redis.from_url(url, socket_timeout=None))
+    return RedisQueue(Redis.from_url(url))
 
 
 @asynccontextmanager

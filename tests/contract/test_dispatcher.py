@@ -155,3 +155,21 @@ async def test_whoever_leads_no_more_takes_nothing(database: Database, bull: Bul
 
     after = await here.accept()
     assert (here.handover.take(before.id), here.handover.take(after.id)) == (None, None)
+
+
+async def test_a_flow_that_was_sent_stays_due_until_the_engine_tells_of_it_and_is_sent_again(
+    database: Database, bull: Bull
+) -> None:
+    """Nobody records here, so nobody has seen it arrive."""
+    flow = await Submitter(database).one(TREE)
+    clock = HandClock()
+    dispatcher = a_dispatcher(database, bull, Handover(clock))
+    await dispatcher.run_once()
+    assert await in_engine(bull, flow) == [True]
+    for job in flow.jobs:
+        await bull.client.delete(bull.key(job.job_id))
+
+    clock.now += milliseconds(SEND_AGAIN_AFTER) + 1
+    await dispatcher.run_once()
+
+    assert await in_engine(bull, flow) == [True]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from sqlalchemy import NullPool, create_engine, select, text
@@ -14,6 +15,7 @@ from bullflow.store import backlog, log, streams, views
 from bullflow.store.database import Database, driver_url
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow, FlowJob, FlowTag, LogEntry, StreamPosition
+from bullflow.store.transaction import Transaction
 from bullflow.store.views import FlowFilter
 from support.flows import START, HandClock, Submitter, how_many, node, wide
 
@@ -225,3 +227,19 @@ async def _run(database: Database, statement: str) -> None:
 
 async def _what_is_stored(database: Database) -> list[int]:
     return [await how_many(database, table) for table in (Flow, FlowJob, FlowTag, LogEntry, StreamPosition)]
+
+
+async def test_an_accepted_flow_is_on_the_disk_and_not_only_safe_from_a_crash(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitter, write, asked = Submitter(database), database.write, list[bool]()
+    await submitter.user()
+
+    def noted(*, replayable: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        asked.append(replayable)
+        return write(replayable=replayable)
+
+    monkeypatch.setattr(database, "write", noted)
+    await submitter.one(node())
+
+    assert True not in asked

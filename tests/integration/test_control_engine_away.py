@@ -246,3 +246,19 @@ async def test_an_engine_that_is_away_is_the_reason_until_it_is_back(
         await eventually(back)
         stage.release("running")
         assert (await service.client.wait(flow_id, timeout=20)).status == "completed"
+
+
+# --- read --------------------------------------------------------------------------------------------
+
+
+async def test_all_that_is_read_of_flows_and_jobs_comes_without_the_engine(service: Service, engine: Valkey) -> None:
+    async with engine:
+        flow = await service.run(job("sum", "root", job("value", "leaf")))
+        root = (await service.client.jobs(flow.id)).items[0]
+        paths = ["/flows", *(f"/flows/{flow.id}{part}" for part in ("", "?wait=1", "/jobs", "/tree", "/events"))]
+        paths += [f"/jobs/{root.id}", f"/jobs/{root.id}/logs"]
+        before = [(await service.http.get(path)).json() for path in paths]
+
+    for path, shown in zip(paths, before, strict=True):
+        answer = await service.http.get(path)
+        assert (answer.status_code, answer.json()) == (200, shown), path

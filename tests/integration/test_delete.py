@@ -63,11 +63,12 @@ async def test_of_many_flows_one_that_is_wrong_keeps_all_out_and_every_fault_is_
 ) -> None:
     wrong = {"name": "", "queueName": "stage", "children": [{"name": "a", "queueName": "b:c"}]}
 
-    answer = await staged.http.post("/flows/bulk", json={"flows": [job("value", "ok"), wrong], "more": 1})
+    answer = await staged.http.post("/flows/bulk", json={"flows": [job("value", "ok"), wrong, {}], "more": 1})
 
     assert answer.status_code == 422
     pointers = {fault["pointer"] for fault in answer.json()["errors"]}
-    assert pointers == {"/more", "/flows/1/name", "/flows/1/children/0/queueName"}
+    of_the_last = {"/flows/2/name", "/flows/2/queueName"}
+    assert pointers == {"/more", "/flows/1/name", "/flows/1/children/0/queueName", *of_the_last}
     assert await how_many(database, Flow) == 0
 
 

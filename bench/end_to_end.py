@@ -10,12 +10,15 @@ from bench.driving import JOBS, Burst, burst
 from bench.figures import JOBS_A_SECOND, Figure, fastest, in_turns
 from bench.peers import programs
 from bench.plan import CONCURRENCY, Plan, run
-from bench.service import Running, apart, up
+from bench.service import Running, up
 
 NODE = ("BullMQ Node, add", "BullMQ Node, addBulk of 50")
 OTHERS = ("SAQ", "BullMQ Python", "Celery")
 GOALS = {"SQLite": ("0.6×", "1.0×"), "Postgres": ("0.5×", "0.8×")}
-SHAPES: dict[str, Callable[[str | None], AbstractContextManager[Running]]] = {"one process": up, "processes": apart}
+SHAPES: dict[str, Callable[[str | None], AbstractContextManager[Running]]] = {
+    "one process": up,
+    "workers apart": partial(up, processes=1),
+}
 
 
 def end_to_end(plan: Plan) -> list[Figure]:

@@ -52,6 +52,7 @@ def up(
     database_url: str | None = None,
     workers: Sequence[str] = NOOP,
     *,
+    processes: int = 0,
     command: str = "bullflow.cli.main",
     data_dir: Path | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
@@ -59,7 +60,8 @@ def up(
     """`bullflow up` with these workers; SQLite without a url. The settings are named as in the environment."""
     with ExitStack() as stack:
         folder = data_dir or _folder(stack)
-        part = stack.enter_context(_part(["up", *workers, "--port", "0"], folder, database_url, settings, command))
+        words = ["up", *workers, "--port", "0", "--processes", str(processes)]
+        part = stack.enter_context(_part(words, folder, database_url, settings, command))
         yield Running(
             url=part.first_line.split()[-1],
             parts={"up": part.process},

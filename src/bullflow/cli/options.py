@@ -50,6 +50,9 @@ Processes = Annotated[
         metavar="N", min=1, help="Run in so many processes, for example one a core; --concurrency is each one's."
     ),
 ]
+ProcessesBeside = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Run the workers in so many processes of their own; 0: in this one.")
+]
 LogLevel = Annotated[
     str | None,
     typer.Option(metavar="LEVEL", help="debug, info, warning or error (BULLFLOW_LOG_LEVEL); debug shows traces."),

@@ -6,11 +6,14 @@ again, so that is the end of all. When this process is killed, the others notice
 """
 
 import asyncio
+import os
 import signal
+import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -22,26 +25,46 @@ RUNS_WELL = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(seconds=30)
 
 
-async def supervise(command: Sequence[str], count: int, log: FilteringBoundLogger) -> None:
-    """Keep so many processes running until SIGTERM or SIGINT; raises Misconfigured when they end at once."""
-    crew = _Crew(command, log)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, crew.stop)
-    await side_by_side(*(crew.keep_one() for _ in range(count)))
+def worker_command(targets: Sequence[str], flags: Mapping[str, Any]) -> list[str]:
+    """The command that is one of several processes. Flags are named as the settings; None is not given."""
+    given = [
+        part for name, value in flags.items() if value is not None for part in (f"--{name.replace('_', '-')}", value)
+    ]
+    command = [sys.executable, "-m", "bullflow.cli.main", "worker", *targets, "--under", os.getpid(), *given]
+    return [str(part) for part in command]
+
+
+async def supervise(
+    command: Sequence[str], count: int, log: FilteringBoundLogger, *, stop: asyncio.Event | None = None
+) -> None:
+    """Keep so many processes running until `stop` is set, without one until SIGTERM or SIGINT.
+
+    Raises Misconfigured when they end at once.
+    """
+    if stop is None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    crew = _Crew(command, log, stop)
+    stopping = asyncio.create_task(crew.stop())
+    try:
+        await side_by_side(*(crew.keep_one() for _ in range(count)))
+    finally:
+        stopping.cancel()
 
 
 class _Crew:
-    def __init__(self, command: Sequence[str], log: FilteringBoundLogger) -> None:
+    def __init__(self, command: Sequence[str], log: FilteringBoundLogger, stopping: asyncio.Event) -> None:
         self._command = command
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
         self._running: set[Process] = set()
-        self._stopping = asyncio.Event()
+        self._stopping = stopping
 
-    def stop(self) -> None:
-        """Start nothing more, and tell what runs to end."""
-        self._stopping.set()
+    async def stop(self) -> None:
+        """When it is time to stop, tell what runs to end; nothing more is started then."""
+        await self._stopping.wait()
         for process in self._running:
             _terminate(process)
 
@@ -81,7 +104,7 @@ class _Crew:
         return self._loop.time() - instant > RUNS_WELL.total_seconds()
 
     async def _rest(self, pauses: Pauses) -> None:
-        parts = {asyncio.create_task(part) for part in (pauses.rest(), self._until_stopping())}
+        parts = {asyncio.create_task(pauses.rest()), asyncio.create_task(self._until_stopping())}
         try:
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         finally:

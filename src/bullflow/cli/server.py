@@ -1,5 +1,6 @@
 """The commands that need the `server` extra: everything in one, each part alone, the database, the doctor."""
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -9,12 +10,13 @@ from rich.text import Text
 from bullflow import serve
 from bullflow.cli.drifts import compare_engine
 from bullflow.cli.modules import load_workers
-from bullflow.cli.options import Concurrency, DatabaseUrl, DataDir, Host, LogLevel, Port, RedisUrl
+from bullflow.cli.options import Concurrency, DatabaseUrl, DataDir, Host, LogLevel, Port, ProcessesBeside, RedisUrl
+from bullflow.cli.processes import supervise, worker_command
 from bullflow.cli.running import run, run_for_long
 from bullflow.doctor import doctor as examine
 from bullflow.errors import Misconfigured
-from bullflow.settings import load
-from bullflow.telemetry import configure
+from bullflow.settings import Settings, load
+from bullflow.telemetry import configure, logger
 
 OptionalTargets = Annotated[
     list[str] | None,
@@ -44,11 +46,13 @@ def up(
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
     concurrency: Concurrency = None,
+    processes: ProcessesBeside = 0,
     log_level: LogLevel = None,
 ) -> None:
     """Run everything in one process until Ctrl-C: service, recorder and the workers you name.
 
-    Without --database-url and --redis-url it brings its own: SQLite and Valkey in the data directory.
+    With --processes the workers get processes of their own, and with them other cores. Without --database-url
+    and --redis-url it brings its own: SQLite and Valkey in the data directory.
 
     Example: bullflow up examples.video:worker --port 8420
     """
@@ -62,7 +66,18 @@ def up(
         log_level=log_level,
     )
     workers = load_workers(targets or ())
-    run_for_long(settings, serve.up(settings, workers, lambda url: _say(f"bullflow is ready: {url}")))
+
+    async def beside(running: Settings, stop: asyncio.Event) -> None:
+        flags = {
+            "redis_url": running.redis_url,
+            "data_dir": data_dir,
+            "concurrency": concurrency,
+            "log_level": log_level,
+        }
+        await supervise(worker_command(targets or (), flags), processes, logger("worker"), stop=stop)
+
+    apart = bool(workers and processes)
+    run_for_long(settings, serve.up(settings, () if apart else workers, _say_ready, beside=beside if apart else None))
 
 
 def api(
@@ -135,6 +150,10 @@ def doctor(
         raise typer.Exit(1)
     if engine and not compare_engine(settings, console, repair=repair):
         raise typer.Exit(1)
+
+
+def _say_ready(url: str) -> None:
+    _say(f"bullflow is ready: {url}")
 
 
 def _say(sentence: str) -> None:

@@ -1,15 +1,12 @@
 """`bullflow worker`: run workers in processes of their own."""
 
-import os
-import sys
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bullflow.cli.modules import load_workers
 from bullflow.cli.options import Concurrency, DataDir, LogLevel, Processes, RedisUrl
-from bullflow.cli.processes import supervise
+from bullflow.cli.processes import supervise, worker_command
 from bullflow.cli.running import run_for_long
 from bullflow.engine.address import engine_url
 from bullflow.settings import load
@@ -46,13 +43,4 @@ def worker(
         run_for_long(settings, run_workers(workers, settings, under=under))
         return
     engine_url(settings)  # raises what otherwise each of the processes would
-    run_for_long(settings, supervise(_one(targets, flags), processes, logger("worker")))
-
-
-def _one(targets: Sequence[str], flags: dict[str, Any]) -> list[str]:
-    """The command that is one of several processes."""
-    given = [
-        part for name, value in flags.items() if value is not None for part in (f"--{name.replace('_', '-')}", value)
-    ]
-    command = [sys.executable, "-m", "bullflow.cli.main", "worker", *targets, "--under", os.getpid(), *given]
-    return [str(part) for part in command]
+    run_for_long(settings, supervise(worker_command(targets, flags), processes, logger("worker")))

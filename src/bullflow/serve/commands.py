@@ -7,9 +7,10 @@ first no new requests and jobs, then what is running may end, then the rest, and
 
 import asyncio
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from bullflow import telemetry
 from bullflow.engine.embedded import EmbeddedEngine
@@ -24,9 +25,22 @@ from bullflow.settings import Settings
 from bullflow.store import schema
 from bullflow.worker import Worker
 
+Beside = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
+"""Something that runs along until the event is set; the settings name the engine, also where it is the embedded one."""
 
-async def up(settings: Settings, workers: Sequence[Worker], ready: Ready, *, stop: asyncio.Event | None = None) -> None:
-    """Everything in one process. `ready` is told the service's url. Without a `stop`, signals stop it."""
+
+async def up(
+    settings: Settings,
+    workers: Sequence[Worker],
+    ready: Ready,
+    *,
+    beside: Beside | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Everything in one process, and what runs `beside` it. `ready` is told the service's url.
+
+    Without a `stop`, signals stop it.
+    """
     stop = stop or stop_on_signals()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
@@ -37,7 +51,9 @@ async def up(settings: Settings, workers: Sequence[Worker], ready: Ready, *, sto
         base = await stack.enter_async_context(open_base(settings))
         rooms = await build_rooms(base)
         async with running(recording(base), base.news.run(), base.work.run(), notifying(rooms)):
-            jobs = (worker.run(settings, stop=stop) for worker in workers)
+            jobs = [worker.run(settings, stop=stop) for worker in workers]
+            if beside is not None:
+                jobs.append(beside(settings, stop))
             await side_by_side(serving(rooms, listener, stop, ready), *jobs)
 
 

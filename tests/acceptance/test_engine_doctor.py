@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from redis.asyncio import Redis
 
 from bullflow import AsyncClient
@@ -66,6 +67,7 @@ async def test_the_doctor_tells_what_the_engine_has_lost_and_two_repairs_at_once
                     assert {job.job_id.rpartition("-")[2] for job in jobs.items} == {"2"}
 
 
+@pytest.mark.parametrize("databases", ["postgres"], indirect=True)
 async def test_a_repair_without_a_recorder_ends_when_the_engine_has_what_was_lost_again(
     store_url: str, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from bullflow import AsyncClient
@@ -19,6 +20,7 @@ VALUES = range(10)
 STREAM_LENGTH = 1_000
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 async def test_what_was_trimmed_before_it_was_recorded_is_settled_from_the_engine(
     store_url: str, data_dir: Path, tmp_path: Path
 ) -> None:

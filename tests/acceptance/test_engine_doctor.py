@@ -24,6 +24,7 @@ async def dispatched(client: AsyncClient, flow_id: str) -> None:
             return
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 async def test_the_doctor_tells_what_the_engine_has_lost_and_two_repairs_at_once_mend_it_once(
     store_url: str, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from support.handlers import a_sum_of
 from support.processes import processes
 from support.servers import Valkey
 
-FLOWS = 200
+FLOWS = 100
 WORKER = "tests.support.handlers:worker"
 
 
@@ -46,7 +46,7 @@ async def assert_right(url: str, flows: list[Flow], expected: dict[str, int]) ->
         assert entries[-1].event == "flow.completed"
 
 
-async def test_a_recorder_that_is_killed_in_the_middle_of_200_flows_loses_nothing(
+async def test_a_recorder_that_is_killed_in_the_middle_of_100_flows_loses_nothing(
     store_url: str, valkey: Valkey, prefix: str, tmp_path: Path
 ) -> None:
     with processes(tmp_path, database_url=store_url, redis_url=valkey.url, prefix=prefix, lease="1") as run:

@@ -291,8 +291,10 @@ class TestServerCommands:
     ) -> None:
         seen: list[Any] = []
 
-        async def up(settings: Settings, workers: Sequence[Worker], ready: Callable[[str], None]) -> None:
-            seen.extend((settings, workers))
+        async def up(
+            settings: Settings, workers: Sequence[Worker], ready: Callable[[str], None], *, beside: object
+        ) -> None:
+            seen.extend((settings, workers, beside))
             ready("http://127.0.0.1:4711")
 
         monkeypatch.setattr(serve, "up", up)
@@ -302,7 +304,7 @@ class TestServerCommands:
 
         assert outcome == (0, "bullflow is ready: http://127.0.0.1:4711\n", "")
         assert (seen[0].host, seen[0].port, seen[0].data_dir, seen[0].concurrency) == ("0.0.0.0", 4711, tmp_path, 7)
-        assert seen[1] == []
+        assert seen[1:] == [[], None]
 
     async def test_the_doctor_marks_each_check_and_fails_when_one_does(
         self, bullflow: Bullflow, monkeypatch: pytest.MonkeyPatch

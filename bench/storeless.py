@@ -18,7 +18,7 @@ from bench.peers.work import answer, check
 from bullflow.clock import now_ms
 from bullflow.engine.connection import connect
 from bullflow.engine.producer import Producer
-from bullflow.flow.plan import Branch, StoredJob, unfinished
+from bullflow.flow.plan import Branch, accepted
 from bullflow.flow.tree import FlowRequest, lay_out
 from bullflow.settings import Settings
 from bullflow.together import Together
@@ -45,6 +45,7 @@ async def burst(*, url: str, flows: int, clients: int, concurrency: int) -> dict
     check(results, flows)
     stop.set()
     await working
+    await producer.close()
     await client.aclose()
     return {"seconds": seconds}
 
@@ -69,23 +70,7 @@ async def _send_all(together: Together[Branch, str], flows: int, clients: int) -
 
 
 def _branch(request: FlowRequest) -> Branch:
-    flow_id, now = str(uuid4()), now_ms()
-    branch = unfinished(
-        StoredJob(
-            id=job.id,
-            job_id=job.job_id,
-            flow_id=flow_id,
-            parent_id=job.parent_id,
-            name=job.node.name,
-            queue_name=job.node.queue_name,
-            data=job.node.data,
-            opts=job.node.opts,
-            status=job.status,
-            created_at=now,
-            position=job.position,
-        )
-        for job in lay_out(request.root, lambda: str(uuid4()))
-    )
+    branch = accepted(str(uuid4()), lay_out(request.root, lambda: str(uuid4())), now_ms())
     assert branch is not None
     return branch
 

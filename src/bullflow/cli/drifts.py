@@ -46,6 +46,9 @@ def compare_engine(settings: Settings, console: Console, *, repair: bool) -> boo
         console.print(Text(f"✗ {amount(len(left.drifts), 'flow')} still {_differ(left)}:", "bold red"))
         console.print(_table(left.drifts))
         return False
+    if left.due:
+        console.print(f"Not dispatched or withdrawn yet: {amount(left.due, 'flow')}.")
+        return False
     console.print(Text("✓ ", "green") + Text("repaired", "bold") + Text(": the engine has what the store says"))
     return True
 

@@ -23,10 +23,15 @@ from bullflow.loop import Pauses, side_by_side
 RUNS_WELL = timedelta(seconds=10)
 """What lives so long has started well."""
 LONGEST_PAUSE = timedelta(seconds=30)
+NOT_STARTED = -1
+"""Instead of an exit code: the machine had no room for another process, which may pass."""
 
 
 def worker_command(targets: Sequence[str], flags: Mapping[str, Any]) -> list[str]:
-    """The command that is one of several processes. Flags are named as the settings; None is not given."""
+    """The command that is one of several processes. Flags are named as the settings; None is not given.
+
+    Whoever is on the machine can read a command, so an address that may hold a password is not among the flags.
+    """
     given = [
         part for name, value in flags.items() if value is not None for part in (f"--{name.replace('_', '-')}", value)
     ]
@@ -35,17 +40,23 @@ def worker_command(targets: Sequence[str], flags: Mapping[str, Any]) -> list[str
 
 
 async def supervise(
-    command: Sequence[str], count: int, log: FilteringBoundLogger, *, stop: asyncio.Event | None = None
+    command: Sequence[str],
+    count: int,
+    log: FilteringBoundLogger,
+    *,
+    redis_url: str | None = None,
+    stop: asyncio.Event | None = None,
 ) -> None:
     """Keep so many processes running until `stop` is set, without one until SIGTERM or SIGINT.
 
-    Raises Misconfigured when they end at once.
+    They are told the engine's url by their environment. Raises Misconfigured when they end at once.
     """
     if stop is None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    crew = _Crew(command, log, stop)
+    environment = {**os.environ, **({} if redis_url is None else {"BULLFLOW_REDIS_URL": redis_url})}
+    crew = _Crew(command, environment, log, stop)
     stopping = asyncio.create_task(crew.stop())
     try:
         await side_by_side(*(crew.keep_one() for _ in range(count)))
@@ -54,8 +65,11 @@ async def supervise(
 
 
 class _Crew:
-    def __init__(self, command: Sequence[str], log: FilteringBoundLogger, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], log: FilteringBoundLogger, stopping: asyncio.Event
+    ) -> None:
         self._command = command
+        self._environment = environment
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
@@ -83,7 +97,11 @@ class _Crew:
             await self._rest(pauses)
 
     async def _run_one(self) -> int:
-        process = await asyncio.create_subprocess_exec(*self._command, stdin=DEVNULL)
+        try:
+            process = await asyncio.create_subprocess_exec(*self._command, stdin=DEVNULL, env=self._environment)
+        except OSError as error:
+            self._log.warning("worker.process_not_started", error=str(error))
+            return NOT_STARTED
         self._running.add(process)
         self._log.info("worker.process_started", pid=process.pid)
         if self._stopping.is_set():
@@ -91,7 +109,8 @@ class _Crew:
         try:
             code = await process.wait()
         except asyncio.CancelledError:
-            _terminate(process)
+            # Who has been told to end, and is not waited for any longer, has had its time.
+            (_kill if self._stopping.is_set() else _terminate)(process)
             await process.wait()
             raise
         finally:
@@ -118,3 +137,8 @@ class _Crew:
 def _terminate(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
+
+
+def _kill(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()

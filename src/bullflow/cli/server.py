@@ -49,7 +49,7 @@ def up(
     processes: ProcessesBeside = 0,
     log_level: LogLevel = None,
 ) -> None:
-    """Run everything in one process until Ctrl-C: service, recorder and the workers you name.
+    """Run everything until Ctrl-C, in one process: service, recorder and the workers you name.
 
     With --processes the workers get processes of their own, and with them other cores. Without --database-url
     and --redis-url it brings its own: SQLite and Valkey in the data directory.
@@ -68,13 +68,9 @@ def up(
     workers = load_workers(targets or ())
 
     async def beside(running: Settings, stop: asyncio.Event) -> None:
-        flags = {
-            "redis_url": running.redis_url,
-            "data_dir": data_dir,
-            "concurrency": concurrency,
-            "log_level": log_level,
-        }
-        await supervise(worker_command(targets or (), flags), processes, logger("worker"), stop=stop)
+        flags = {"data_dir": data_dir, "concurrency": concurrency, "log_level": log_level}
+        command, url = worker_command(targets or (), flags), running.redis_url
+        await supervise(command, processes, logger("worker"), redis_url=url, stop=stop)
 
     apart = bool(workers and processes)
     run_for_long(settings, serve.up(settings, () if apart else workers, _say_ready, beside=beside if apart else None))

@@ -36,11 +36,12 @@ def worker(
 
     Example: bullflow worker examples.video:worker --redis-url redis://localhost:6379/0 --processes 4
     """
-    flags = {"redis_url": redis_url, "data_dir": data_dir, "concurrency": concurrency, "log_level": log_level}
-    settings = load(**flags)
+    flags = {"data_dir": data_dir, "concurrency": concurrency, "log_level": log_level}
+    settings = load(redis_url=redis_url, **flags)
     workers = load_workers(targets)
     if processes == 1:
         run_for_long(settings, run_workers(workers, settings, under=under))
         return
     engine_url(settings)  # raises what otherwise each of the processes would
-    run_for_long(settings, supervise(worker_command(targets, flags), processes, logger("worker")))
+    command, url = worker_command(targets, flags), settings.redis_url
+    run_for_long(settings, supervise(command, processes, logger("worker"), redis_url=url))

@@ -149,9 +149,16 @@ async def dial(client: Redis, has_room: Callable[[], None]) -> Duplex:
     pool: Any = client.connection_pool
     try:
         connection = await asked(pool.get_connection())
-        is_clean = not await connection.can_read()
     except (RedisError, OSError, TimeoutError) as error:
         raise engine_error(error) from error
+    try:
+        is_clean = not await connection.can_read()
+    except BaseException as error:
+        await connection.disconnect(nowait=True)
+        await pool.release(connection)
+        if isinstance(error, RedisError | OSError | TimeoutError):
+            raise engine_error(error) from error
+        raise
     duplex = Duplex(client, connection, has_room)
     if not is_clean:
         await duplex.give_back()
@@ -164,3 +171,13 @@ def fail(answers: Iterable[Answer], error: Exception) -> None:
     for answer in answers:
         if not answer.done():
             answer.set_exception(error)
+
+
+def packed(command: tuple[Any, ...]) -> bytes:
+    """A command with its arguments, as the engine reads it."""
+    try:
+        text: bytes = hiredis.pack_command(command)
+    except UnicodeEncodeError:
+        # What handlers say may hold what has no UTF-8.
+        text = packed(tuple(part.encode(errors="replace") if isinstance(part, str) else part for part in command))
+    return text

@@ -11,10 +11,9 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-import hiredis
 from redis.asyncio import Redis
 
-from bullflow.engine.duplex import Answer, Duplex, dial, fail
+from bullflow.engine.duplex import Answer, Duplex, dial, fail, packed
 from bullflow.errors import EngineAway, EngineRefused
 
 SETTLE_WITHIN = timedelta(seconds=2)
@@ -35,7 +34,7 @@ class Line:
     def ask(self, *command: Any) -> Answer:
         """The answer to one command; fails with EngineAway, EngineRefused, or redis-py's NoScriptError."""
         answer = self._loop.create_future()
-        self._waiting.append((_packed(command), answer))
+        self._waiting.append((packed(command), answer))
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._send)
@@ -74,6 +73,9 @@ class Line:
             self._duplex = await dial(self._client, self._send)
         except (EngineAway, EngineRefused) as error:
             self._give_up(error)
+        except Exception as error:
+            self._give_up(EngineAway(error))  # whoever waits must hear of it, whatever it is
+            raise
         finally:
             self._dialling = None
         self._send()
@@ -100,12 +102,3 @@ class Line:
     def _unanswered(self) -> list[Answer]:
         owed = self._duplex.owed if self._duplex is not None else ()
         return [answer for answer in (*owed, *(answer for _, answer in self._waiting)) if not answer.done()]
-
-
-def _packed(command: tuple[Any, ...]) -> bytes:
-    try:
-        packed: bytes = hiredis.pack_command(command)
-    except UnicodeEncodeError:
-        # What handlers say may hold what has no UTF-8.
-        packed = _packed(tuple(part.encode(errors="replace") if isinstance(part, str) else part for part in command))
-    return packed

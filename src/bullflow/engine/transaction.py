@@ -10,12 +10,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import hiredis
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from bullflow.engine.connection import engine_error
-from bullflow.engine.duplex import Answer, Duplex, dial
+from bullflow.engine.duplex import Answer, Duplex, dial, packed
 from bullflow.errors import EngineAway, EngineRefused
 
 Command = tuple[str | bytes | int, ...]
@@ -51,6 +50,8 @@ class Transaction:
         """
         *_, done = await self._ask([("MULTI",), *commands, ("EXEC",)])
         for answer in done or ():
+            if isinstance(answer, NoScriptError):
+                raise EngineAway("its scripts were thrown away just now") from answer
             if isinstance(answer, RedisError):
                 raise engine_error(answer) from answer
         return done  # type: ignore[no-any-return]
@@ -59,10 +60,10 @@ class Transaction:
         """Send all in one write; whoever goes away meanwhile leaves nothing half sent."""
         if self._duplex.is_lost:
             raise EngineAway("the connection was lost")
-        packed = b"".join(map(_packed, commands))
+        text = b"".join(map(packed, commands))
         loop = asyncio.get_running_loop()
         answers: list[Answer] = [loop.create_future() for _ in commands]
-        self._duplex.send([packed], answers)
+        self._duplex.send([text], answers)
         try:
             with suppress(EngineAway, EngineRefused, NoScriptError):
                 await answers[-1]
@@ -105,7 +106,3 @@ class Transactions:
 
 def _has_room() -> None:
     """Nobody waits for it: a transaction is sent whole."""
-
-
-def _packed(command: Command) -> bytes:
-    return hiredis.pack_command(command)  # type: ignore[arg-type, no-any-return]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from time import monotonic
 
 from bullflow.clock import milliseconds, now_ms
 from bullflow.comparison import Comparison
@@ -19,6 +20,7 @@ from bullflow.store import leases
 ENDED_WITHIN = timedelta(hours=1)
 LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
 LOOKS = 6
+FLOWS_A_LOOK = 100
 REPAIRED_WITHIN = timedelta(seconds=60)
 ASKED_FOR = "an operator has asked for it"
 
@@ -53,13 +55,12 @@ async def repair_engine(settings: Settings, found: Examination) -> Examination:
         comparison = Comparison(base.database, base.client, settings.prefix)
         drifts, due = found.drifts, found.due
         flow_ids = [drift.flow_id for drift in drifts]
-        waited = timedelta(0)
-        while (drifts or due) and waited < REPAIRED_WITHIN:
+        until = monotonic() + REPAIRED_WITHIN.total_seconds()
+        while (drifts or due) and monotonic() < until:
             if drifts:
                 # Told again, because a bell may be missed and the leader may change.
                 tell_suspicion(base, ASKED_FOR)
             await asyncio.sleep(2)
-            waited += timedelta(seconds=2)
             # What was mended is dispatched again after that; before, the engine has nothing of it.
             drifts, due = await _still(comparison, flow_ids)
         return replace(found, drifts=drifts, due=due, recorder_works=await _recorder_works(base))
@@ -88,10 +89,10 @@ async def _still(comparison: Comparison, flow_ids: Sequence[str]) -> tuple[list[
     """How these flows differ now, and how many of them are about to be dispatched or withdrawn."""
     drifts: list[Drift] = []
     due = 0
-    for flow_id in flow_ids:
-        compared = await comparison.of_flows([flow_id], ended=True)
+    for start in range(0, len(flow_ids), FLOWS_A_LOOK):
+        compared = await comparison.of_flows(flow_ids[start : start + FLOWS_A_LOOK], ended=True)
         drifts += compared.drifts
-        due += any(job.is_due for job in compared.jobs)
+        due += len({job.flow_id for job in compared.jobs if job.is_due})
     return drifts, due
 
 

@@ -8,7 +8,7 @@ from bench.driving import JOBS as JOBS_A_FLOW
 from bench.driving import Burst, burst
 from bench.measure import Row
 from bench.plan import run
-from bench.service import Running, up
+from bench.service import Running, processor_time, up
 
 FLOWS = 1_500
 JOBS = FLOWS * JOBS_A_FLOW
@@ -38,7 +38,7 @@ async def _burst(running: Running) -> Burst:
 
 
 def _processor_time(running: Running) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in (running.process, running.engine()))
+    return sum(map(processor_time, (running.process, running.engine())))
 
 
 def _compared(title: str, unit: str, without: Sequence[float], with_checks: Sequence[float]) -> list[Row]:

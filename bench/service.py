@@ -135,6 +135,12 @@ def _folder(stack: ExitStack) -> Path:
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bullflow-bench-"))) / "data"
 
 
+def processor_time(process: psutil.Process) -> float:
+    """Seconds, in the kernel and outside."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
 def machine() -> str:
     """The facts without which a figure says nothing, a line each."""
     memory = psutil.virtual_memory().total / 2**30

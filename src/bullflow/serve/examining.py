@@ -1,7 +1,8 @@
 """`bullflow doctor --engine`: how the engine differs from the store, and having it mended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,11 +17,11 @@ from bullflow.serve.running import running
 from bullflow.serve.telling import tell_suspicion
 from bullflow.settings import Settings
 from bullflow.store import leases
+from bullflow.store.audits import Page
 
 ENDED_WITHIN = timedelta(hours=1)
 LOOK_AGAIN_AFTER = timedelta(seconds=0.5)
 LOOKS = 6
-FLOWS_A_LOOK = 100
 REPAIRED_WITHIN = timedelta(seconds=60)
 ASKED_FOR = "an operator has asked for it"
 
@@ -35,6 +36,8 @@ class Examination:
     flows: int
     jobs: int
     drifts: Sequence[Drift]
+    sizes: dict[str, int]
+    """How many jobs each flow has that differs."""
     due: int
     recorder_works: bool
 
@@ -54,7 +57,6 @@ async def repair_engine(settings: Settings, found: Examination) -> Examination:
     async with open_base(settings) as base, _a_recorder(base, is_there=found.recorder_works), running(base.work.run()):
         comparison = Comparison(base.database, base.client, settings.prefix)
         drifts, due = found.drifts, found.due
-        flow_ids = [drift.flow_id for drift in drifts]
         until = monotonic() + REPAIRED_WITHIN.total_seconds()
         while (drifts or due) and monotonic() < until:
             if drifts:
@@ -62,35 +64,42 @@ async def repair_engine(settings: Settings, found: Examination) -> Examination:
                 tell_suspicion(base, ASKED_FOR)
             await asyncio.sleep(2)
             # What was mended is dispatched again after that; before, the engine has nothing of it.
-            drifts, due = await _still(comparison, flow_ids)
+            drifts, due = await _still(comparison, found.sizes)
         return replace(found, drifts=drifts, due=due, recorder_works=await _recorder_works(base))
 
 
 async def _examine(base: Base, seen: Callable[[int], None]) -> Examination:
     comparison = Comparison(base.database, base.client, base.settings.prefix)
-    flows, due, jobs = set[str](), set[str](), 0
+    flows, due = Counter[str](), set[str]()
     drifts: list[Drift] = []
     async for compared in comparison.all(now_ms() - milliseconds(ENDED_WITHIN)):
-        flows |= {job.flow_id for job in compared.jobs}
+        flows.update(job.flow_id for job in compared.jobs)
         due |= {job.flow_id for job in compared.jobs if job.is_due}
-        jobs += len(compared.jobs)
         drifts += compared.drifts
         seen(len(flows))
     for _ in range(LOOKS):
         if drifts:
             await asyncio.sleep(LOOK_AGAIN_AFTER.total_seconds())
-            drifts, _ = await _still(comparison, [drift.flow_id for drift in drifts])
+            drifts, _ = await _still(comparison, _sizes(drifts, flows))
     return Examination(
-        flows=len(flows), jobs=jobs, drifts=drifts, due=len(due), recorder_works=await _recorder_works(base)
+        flows=len(flows),
+        jobs=flows.total(),
+        drifts=drifts,
+        sizes=_sizes(drifts, flows),
+        due=len(due),
+        recorder_works=await _recorder_works(base),
     )
 
 
-async def _still(comparison: Comparison, flow_ids: Sequence[str]) -> tuple[list[Drift], int]:
-    """How these flows differ now, and how many of them are about to be dispatched or withdrawn."""
+def _sizes(drifts: Sequence[Drift], flows: Mapping[str, int]) -> dict[str, int]:
+    return {drift.flow_id: flows[drift.flow_id] for drift in drifts}
+
+
+async def _still(comparison: Comparison, sizes: dict[str, int]) -> tuple[list[Drift], int]:
+    """How these flows, of so many jobs, differ now, and how many of them are about to be dispatched or withdrawn."""
     drifts: list[Drift] = []
     due = 0
-    for start in range(0, len(flow_ids), FLOWS_A_LOOK):
-        compared = await comparison.of_flows(flow_ids[start : start + FLOWS_A_LOOK], ended=True)
+    async for compared in comparison.of_page(Page(flows=sizes, next=None), ended=True):
         drifts += compared.drifts
         due += len({job.flow_id for job in compared.jobs if job.is_due})
     return drifts, due

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import socket
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -16,7 +15,7 @@ from bullflow.engine.address import engine_url
 from bullflow.engine.consumer import Consumer
 from bullflow.engine.growth import GrowthOptions
 from bullflow.engine.keeper import KeeperOptions
-from bullflow.loop import side_by_side
+from bullflow.loop import side_by_side, told_to_stop
 from bullflow.settings import Settings, load
 from bullflow.wire import Limits
 from bullflow.worker.growing import Room
@@ -120,10 +119,7 @@ def _room(settings: Settings) -> Room:
 
 async def run_workers(workers: Sequence[Worker], settings: Settings, *, under: int | None = None) -> None:
     """Run workers in this process until SIGTERM or SIGINT, or until the process is gone that this one is `under`."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = told_to_stop()
     watching = None if under is None else asyncio.create_task(_until_orphaned(under, stop))
     try:
         await side_by_side(*(worker.run(settings, stop=stop) for worker in workers))

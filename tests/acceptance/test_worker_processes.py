@@ -14,7 +14,7 @@ import pytest
 from bullflow import AsyncClient
 from support.eventually import eventually
 from support.handlers import a_sum_of
-from support.processes import Process, processes
+from support.processes import Process, processes, started
 from support.queues import Bull, connected, tree
 from support.servers import Valkey, kill
 
@@ -117,7 +117,7 @@ async def test_processes_that_end_at_once_end_all(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bullflow.cli.main", "worker", "lame:worker", "--processes", "2"]
     path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
     environment = {"PYTHONPATH": path, "BULLFLOW_REDIS_URL": "redis://127.0.0.1:1"}
-    process = Process(command, tmp_path / "log", environment)
+    process = started(command, tmp_path / "log", environment)
 
     assert await asyncio.to_thread(process.ended) == 1
     assert "a worker process ended at once, with exit code 3" in process.log()

@@ -71,16 +71,14 @@ async def test_a_delayed_job_runs_when_it_is_due_and_not_before(bull: Bull) -> N
 
 async def test_of_delayed_jobs_the_one_that_is_due_first_runs_first(bull: Bull) -> None:
     notes: list[str] = []
-    second, first = tree("root", data="second", delay=400), tree("root", data="first", delay=150)
+    second, first = tree("root", data="second", delay=60_000), tree("root", data="first", delay=150)
     async with working(bull, noting(notes)):
         await bull.until_idle()
         await bull.add(second)
         await bull.add(first)
-        await bull.seen("completed", second.job.job_id)
+        await bull.seen("completed", first.job.job_id)
 
-    assert notes == ["first", "second"]
-    started = int((await bull.job(first.job.job_id))["processedOn"])
-    assert started - first.job.created_at < 390
+    assert notes == ["first"]
 
 
 async def test_a_delayed_job_that_nobody_announces_any_more_runs_when_it_is_due(bull: Bull) -> None:

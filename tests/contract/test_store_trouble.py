@@ -1,7 +1,6 @@
 """A database that is locked, full, silent or started again: StoreAway within a bounded time, and then as before."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -23,6 +22,7 @@ from bullflow.store.postgres import Impatient
 from bullflow.store.transaction import Transaction
 from support.eventually import eventually
 from support.lines import Line, line
+from support.locking import locked
 from support.servers import PostgresServer, SqliteServer
 
 SOON = 4.0
@@ -87,25 +87,11 @@ async def assert_away(act: Awaitable[Any], words: str, *, within: float = SOON) 
 # --- locked -----------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def locked(url: str) -> AsyncIterator[None]:
-    """Somebody else holds what every writer wants."""
-    if url.startswith("sqlite"):
-        other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.close()
-        return
-    with psycopg.connect(url) as session:
-        session.execute("LOCK TABLE stream_positions IN EXCLUSIVE MODE")
-        yield
-
-
 async def test_a_database_that_somebody_keeps_locked_is_away_in_plain_words_and_nobody_waits_for_the_sum(
     store_url: str,
 ) -> None:
     async with opened(store_url) as database:
-        async with locked(store_url):
+        async with locked(store_url, "stream_positions"):
             writes = [assert_away(know(database, f"queue-{n}"), "somebody else keeps it locked") for n in range(20)]
             await asyncio.gather(*writes)
             assert await known(database) == []

@@ -2,15 +2,12 @@
 
 import asyncio
 import resource
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 import pytest_asyncio
 
@@ -20,6 +17,7 @@ from bullflow.store import postgres as postgres_module
 from bullflow.wire import Readiness
 from support.eventually import eventually
 from support.handlers import a_sum_of
+from support.locking import locked
 from support.processes import processes
 from support.servers import PostgresServer, SqliteServer, Valkey
 from support.service import JSON, Service, running, settings_for
@@ -54,20 +52,6 @@ async def until_ready(http: httpx.AsyncClient) -> None:
 # --- locked -----------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def locked(url: str) -> AsyncIterator[None]:
-    """Somebody else holds what every writer wants; what is there can be read."""
-    if url.startswith("sqlite"):
-        other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.close()
-        return
-    async with await psycopg.AsyncConnection.connect(url) as session:
-        await session.execute("LOCK TABLE flows, flow_jobs, leases, users IN EXCLUSIVE MODE")
-        yield
-
-
 @pytest.mark.usefixtures("impatience")
 async def test_while_somebody_keeps_it_locked_requests_are_refused_in_plain_words_and_the_recorder_waits(
     store_url: str, valkey: Valkey, prefix: str, data_dir: Path, stage: Stage
@@ -81,7 +65,7 @@ async def test_while_somebody_keeps_it_locked_requests_are_refused_in_plain_word
             return (await service.client.get(held.id)).status == "active"
 
         await eventually(recorded)
-        async with locked(store_url):
+        async with locked(store_url, "flows", "flow_jobs", "leases", "users"):
             stage.release("held")
             await stage.started("root")
             begun = monotonic()

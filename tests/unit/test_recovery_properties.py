@@ -12,7 +12,7 @@ from bullflow.flow.states import ENDED, FLOW_ENDED, JobStatus, LogEvent
 from support.worlds import LOSSES, WISHES, World, worlds
 
 JOB_ENDS = {LogEvent.JOB_COMPLETED, LogEvent.JOB_FAILED, LogEvent.JOB_CANCELLED}
-budget = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+budget = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 lossy = worlds(wishes=(*LOSSES, *LOSSES, *WISHES))
 
 

@@ -11,7 +11,7 @@ from bullflow.wire import JobOptions, Limits, read_flow
 
 LIMITS = Limits(jobs=12, depth=4, data_bytes=60)
 
-budget = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+budget = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 texts = st.sampled_from(("", "a", "a:b", "a/b", "~", "~1", "name", "backoff", "type", "opts", "KeepJobs", "\n", "0"))
 scalars = (

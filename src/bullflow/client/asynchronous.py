@@ -47,7 +47,9 @@ class AsyncClient:
         self.url = checked_url(url or load().url)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._timeout = timeout
-        self._http = httpx.AsyncClient(base_url=self.url, headers=self._headers, timeout=timeout)
+        # Reading the certificates of all authorities takes longer than most requests; plain HTTP needs none of them.
+        encrypted = self.url.startswith("https:")
+        self._http = httpx.AsyncClient(base_url=self.url, headers=self._headers, timeout=timeout, verify=encrypted)
 
     async def __aenter__(self) -> Self:
         return self

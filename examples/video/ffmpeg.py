@@ -132,10 +132,13 @@ async def run(*arguments: str, duration: timedelta = timedelta(0), on_progress: 
 
 async def _follow(process: asyncio.subprocess.Process, duration: timedelta, on_progress: OnProgress | None) -> int:
     assert process.stdout is not None  # noqa: S101 -- it was asked for as a pipe
+    told = -1
     try:
         async for line in process.stdout:
             percent = _percent(line, duration)
-            if on_progress is not None and percent is not None:
+            # Sound and pictures are not written in step, so ffmpeg may say less than it did before.
+            if on_progress is not None and percent is not None and percent > told:
+                told = percent
                 await on_progress(percent)
         return await process.wait()
     finally:

@@ -1,13 +1,14 @@
 """Follows the log in the store and tells those who watch.
 
-There is one tail in a process, however many watch. The recorder rings with the flows that it has
-written about; `run_once` reads what is new of those that somebody here follows, once, and hands each
-entry, serialised once, to all of their listeners. Bells can be missed, so every few seconds the
+There is one tail in a process, however many watch. Who writes in this very process shows what was `written`, and
+what follows on what was handed out is handed out as it is. Writers elsewhere ring with the flows that they have
+written about; `run_once` reads what is new of those that somebody here follows, once. Each entry is serialised
+once and goes to all listeners. Bells can be missed, so every few seconds the
 last numbers of all followed flows are compared; when nobody watches, nothing is read. Those who follow all
 flows have no such numbers: when some bells may have been missed, they get every flow that has changed since the
 last one that was heard.
 
-A listener that joins is told from which `seq` on it will hear; what lies before, it reads from the
+A listener that joins says from which `seq` on it wants to hear, or is told; what lies before, it reads from the
 log itself. Joining and handing out happen in one thread of control, so nothing falls between.
 """
 
@@ -22,6 +23,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock, iso, milliseconds
 from bullflow.errors import NotFound
+from bullflow.flow.record import Entry
 from bullflow.loop import Wake
 from bullflow.store import log as flow_log
 from bullflow.store import views
@@ -53,7 +55,16 @@ class _Channel:
 
     def __init__(self) -> None:
         self.seq: int | None = None
+        self.heard_of = 0
+        """The number of the last entry of which a bell has told before `seq` was known."""
         self.listeners: set[Listener] = set()
+
+    def lacks(self, seq: int) -> bool:
+        """Whether this entry is still to be handed out."""
+        if self.seq is None:
+            self.heard_of = max(self.heard_of, seq)
+            return False
+        return seq > self.seq
 
 
 class _Thinned:
@@ -107,21 +118,32 @@ class Notifier:
 
     async def follow(self, flow_id: str, listener: Listener) -> int:
         """Hand entries of a flow to `listener` from now on; returns the `seq` after which it will get them."""
+        channel = self.join(flow_id, listener)
+        if channel.seq is not None:
+            return channel.seq
+        try:
+            async with self._database.read() as snapshot:
+                last = (await flow_log.last_seqs(snapshot, [flow_id])).get(flow_id)
+            if last is None:
+                raise NotFound("flow", flow_id)
+        except BaseException:
+            self.unfollow(flow_id, listener)
+            raise
+        return self.begin(flow_id, last)
+
+    def join(self, flow_id: str, listener: Listener) -> _Channel:
+        """Have `listener` among those of a flow, which hear nothing before somebody says where to `begin`."""
         channel = self._channels.setdefault(flow_id, _Channel())
         channel.listeners.add(listener)
+        return channel
+
+    def begin(self, flow_id: str, last: int) -> int:
+        """Hand out what comes after this entry, which was the last one after joining; returns where it began."""
+        channel = self._channels[flow_id]
         if channel.seq is None:
-            try:
-                async with self._database.read() as snapshot:
-                    last = (await flow_log.last_seqs(snapshot, [flow_id])).get(flow_id)
-                if last is None:
-                    raise NotFound("flow", flow_id)
-            except BaseException:
-                self.unfollow(flow_id, listener)
-                raise
-            if channel.seq is None:
-                channel.seq = last
+            channel.seq = last
             # Something may have been written and rung between the look and now.
-            self._heard_of([flow_id])
+            self._heard_of(flow_id, channel.heard_of)
         return channel.seq
 
     def unfollow(self, flow_id: str, listener: Listener) -> None:
@@ -148,17 +170,25 @@ class Notifier:
             self.wake.ring()
             return
         self._heard_at = self._clock()
-        self._heard_of(flow_id for flow_id, *_ in news.get("flows", ()))
+        for flow_id, last_seq in news.get("flows", ()):
+            self._heard_of(flow_id, last_seq)
         for flow_id, job_id, progress in news.get("progress", ()):
             self._progress(flow_id, job_id, progress)
         for flow_id, *line in news.get("lines", ()):
             if flow_id in self._channels:
                 self._hand_out_progress(flow_id, orjson.dumps({"type": "log", "flowId": flow_id, **line_shape(*line)}))
 
-    def _heard_of(self, flow_ids: Iterable[str]) -> None:
-        wanted = [flow_id for flow_id in flow_ids if self._everything or flow_id in self._channels]
-        if wanted:
-            self._changed.update(wanted)
+    def written(self, entries: Iterable[Entry]) -> None:
+        """These were written in this process just now, each flow's in their order, and are not read again."""
+        for entry in entries:
+            channel = self._channels.get(entry.flow_id)
+            if channel is not None and channel.seq == entry.seq - 1:
+                self._hand_out(flow_log.item_of(entry))
+
+    def _heard_of(self, flow_id: str, last_seq: int) -> None:
+        channel = self._channels.get(flow_id)
+        if self._everything or (channel is not None and channel.lacks(last_seq)):
+            self._changed.add(flow_id)
             self.wake.ring()
 
     def _progress(self, flow_id: str, job_id: str, progress: str) -> None:
@@ -172,7 +202,7 @@ class Notifier:
             listener.progress(flow_id, message)
 
     async def run_once(self) -> int:
-        """Hand out what is new; returns how many entries and summaries."""
+        """Hand out all that is new. Returns 0: what comes meanwhile rings, and nothing else is left to do at once."""
         changed, self._changed = self._changed, set()
         missed_since, self._missed_since = self._missed_since, None
         try:
@@ -181,11 +211,13 @@ class Notifier:
                 self._look_at_all = False
             if missed_since is not None:
                 changed |= await self._missed_by_all(missed_since)
-            return await self._hand_out_entries(changed) + await self._hand_out_summaries(changed)
+            await self._hand_out_entries(changed)
+            await self._hand_out_summaries(changed)
         except BaseException:
             self._changed |= changed
             self._missed_since = missed_since or self._missed_since
             raise
+        return 0
 
     async def _behind(self) -> set[str]:
         """Followed flows whose log is longer than what was handed out."""
@@ -204,17 +236,14 @@ class Notifier:
                 found.update(await views.changed_since(snapshot, user_id, since - milliseconds(SLACK), MOST_MISSED))
         return found
 
-    async def _hand_out_entries(self, changed: set[str]) -> int:
-        told = 0
+    async def _hand_out_entries(self, changed: set[str]) -> None:
         while since := self._known_seqs(changed):
             async with self._database.read() as snapshot:
                 items = await flow_log.after_each(snapshot, since, ENTRIES_A_READ)
             for item in items:
                 self._hand_out(item)
-            told += len(items)
             if len(items) < ENTRIES_A_READ:
                 break
-        return told
 
     def _known_seqs(self, flow_ids: Iterable[str]) -> dict[str, int]:
         channels = ((flow_id, self._channels.get(flow_id)) for flow_id in flow_ids)
@@ -229,8 +258,7 @@ class Notifier:
         for listener in tuple(channel.listeners):
             listener.entry(item, text)
 
-    async def _hand_out_summaries(self, changed: set[str]) -> int:
-        told = 0
+    async def _hand_out_summaries(self, changed: set[str]) -> None:
         wanted = sorted(changed)
         for user_id, listeners in tuple(self._everything.items()):
             for start in range(0, len(wanted), SUMMARIES_A_READ):
@@ -240,8 +268,6 @@ class Notifier:
                     text = self._summarise(flow)
                     for listener in tuple(listeners):
                         listener.summary(flow, text)
-                told += len(found)
-        return told
 
 
 def item_json(item: LogItem) -> bytes:

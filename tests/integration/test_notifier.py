@@ -11,10 +11,12 @@ import pytest_asyncio
 from bullflow import loop, telemetry
 from bullflow import notifier as tail_module
 from bullflow.errors import NotFound, StoreAway
+from bullflow.notifier import item_json
+from bullflow.store import log
 from bullflow.store.log import LogItem
 from bullflow.store.views import FlowView
 from support.eventually import eventually
-from support.rooms import CountingDatabase, Tail
+from support.rooms import CountingDatabase, Tail, entry
 from support.servers import SqliteServer
 
 NOBODY = "019ab3c1-7d7a-7000-8000-000000000000"
@@ -103,7 +105,7 @@ async def test_a_bell_that_may_have_missed_some_makes_it_look_at_all_at_once(tai
     for flow_id in flows:
         await tail.notifier.follow(flow_id, ear)
         await tail.write(flow_id, 1)
-    tail.notifier.hear({"flows": [[flows[0], "2"]]})
+    tail.notifier.hear({"flows": [[flows[0], 2]]})
     tail.notifier.hear(None)
     await tail.notifier.run_once()
 
@@ -129,10 +131,43 @@ async def test_flows_that_nobody_watches_are_not_read(tail: Tail) -> None:
     other = await tail.flow()
     await tail.notifier.follow(watched, ear)
     await tail.notifier.run_once()
-    tail.notifier.hear({"flows": [[other, "9"]]})
+    tail.database.reads = 0
+    tail.notifier.hear({"flows": [[other, 9]]})
+    await tail.notifier.run_once()
 
-    assert await tail.notifier.run_once() == 0
     assert ear.heard == []
+    assert tail.database.reads == 1, "the look at all that are watched"
+
+
+async def test_what_was_written_in_this_process_is_handed_out_without_a_look_and_once(tail: Tail) -> None:
+    flow_id, ear = await tail.flow(), Ear()
+    await tail.notifier.follow(flow_id, ear)
+    await tail.write(flow_id, 3)
+    tail.database.reads = 0
+    tail.notifier.written([entry(flow_id, 2), entry(flow_id, 3)])
+    assert ear.seqs == [2, 3]
+    assert tail.database.reads == 0
+
+    tail.notifier.written([entry(flow_id, 3)])
+    tail.notifier.written([entry(flow_id, 5)])  # what lies between was written by somebody else
+    assert ear.seqs == [2, 3]
+    tail.notifier.hear({"flows": [[flow_id, 4]]})
+    await tail.notifier.run_once()
+
+    assert ear.seqs == [2, 3, 4]
+    async with tail.database.read() as snapshot:
+        assert ear.texts == [item_json(item) for item in await log.after(snapshot, flow_id, 1, 10)]
+
+
+async def test_what_comes_between_joining_and_beginning_is_not_missed(tail: Tail) -> None:
+    flow_id, ear = await tail.flow(), Ear()
+    tail.notifier.join(flow_id, ear)
+    await tail.tell(flow_id, 2)
+    assert ear.seqs == []
+    assert tail.notifier.begin(flow_id, 1) == 1
+    await tail.notifier.run_once()
+
+    assert ear.seqs == [2, 3]
 
 
 async def test_an_entry_is_read_and_written_out_once_however_many_watch(
@@ -164,7 +199,7 @@ async def test_more_than_one_read_holds_comes_in_the_same_round(tail: Tail, monk
     for flow_id in flows:
         await tail.notifier.follow(flow_id, ear)
         await tail.write(flow_id, 7)
-    tail.notifier.hear({"flows": [[flow_id, "8"] for flow_id in flows]})
+    tail.notifier.hear({"flows": [[flow_id, 8] for flow_id in flows]})
     await tail.notifier.run_once()
 
     for flow_id in flows:

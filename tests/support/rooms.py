@@ -64,13 +64,14 @@ class Tail:
         await self.write(flow_id, entries - 1)
         return flow_id
 
-    async def write(self, flow_id: str, entries: int) -> None:
-        """Add entries as the recorder does, without telling anybody."""
+    async def write(self, flow_id: str, entries: int) -> int:
+        """Add entries as the recorder does, without telling anybody; returns the number of the last one."""
         async with self.database.write() as transaction:
             last = await transaction.scalar(select(Flow.last_seq).where(Flow.id == flow_id))
             assert last is not None
-            await log.append(transaction, [_entry(flow_id, last + n) for n in range(1, entries + 1)])
+            await log.append(transaction, [entry(flow_id, last + n) for n in range(1, entries + 1)])
             await transaction.execute(update(Flow).where(Flow.id == flow_id).values(last_seq=last + entries))
+        return int(last) + entries
 
     async def end(self, flow_id: str) -> None:
         """Let a flow have ended now, without telling anybody."""
@@ -80,8 +81,8 @@ class Tail:
 
     async def tell(self, flow_id: str, entries: int) -> None:
         """Add entries, ring, and let the notifier do its round."""
-        await self.write(flow_id, entries)
-        self.notifier.hear({"flows": [[flow_id, "0"]]})
+        last = await self.write(flow_id, entries)
+        self.notifier.hear({"flows": [[flow_id, last]]})
         await self.notifier.run_once()
 
     async def rooms(self, data_dir: Path, **settings: Any) -> Rooms:
@@ -117,5 +118,5 @@ async def _no_engine(_: SetQueue | Sequence[Any]) -> Any:
     raise EngineAway("this test has none")
 
 
-def _entry(flow_id: str, seq: int) -> Entry:
+def entry(flow_id: str, seq: int) -> Entry:
     return Entry(flow_id=flow_id, seq=seq, at=1_790_000_000_000 + seq, event=LogEvent.JOB_ACTIVE, data={"n": seq})

@@ -31,16 +31,15 @@ class _End:
 
 async def ended_flow(rooms: Rooms, flow_id: str, within: float) -> FlowView:
     """The flow when it has ended, or as it is after so many seconds; raises NotFound."""
-    flow = await _read(rooms, flow_id)
-    if within <= 0 or flow.status in FLOW_ENDED:
-        return flow
+    if within <= 0:
+        return await _read(rooms, flow_id)
     end = _End()
-    last_seq = await rooms.notifier.follow(flow_id, end)
+    rooms.notifier.join(flow_id, end)
     try:
-        # It may have ended between the look and the listening; then the log has grown meanwhile.
-        flow = flow if last_seq == flow.last_seq else await _read(rooms, flow_id)
+        flow = await _read(rooms, flow_id)
         if flow.status in FLOW_ENDED:
             return flow
+        rooms.notifier.begin(flow_id, flow.last_seq)
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await end.heard.wait()

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -16,6 +16,7 @@ from bullflow.engine.bell import PING_AFTER, Bell
 from bullflow.engine.connection import Client, connect
 from bullflow.engine.keys import news_channel, work_channel
 from bullflow.engine.remover import Remover
+from bullflow.flow.record import Entry
 from bullflow.handover import Handover
 from bullflow.regulator import Regulator
 from bullflow.settings import Settings
@@ -31,6 +32,8 @@ class Base:
     database: Database
     client: Client
     news: Bell
+    watching: list[Callable[[Sequence[Entry]], None]]
+    """Who in this process is shown what was written to the log, before the bell rings for those elsewhere."""
     work: Bell
     origin: str
     remover: Remover
@@ -54,6 +57,7 @@ async def open_base(settings: Settings) -> AsyncIterator[Base]:
             settings=settings,
             database=database,
             client=client,
+            watching=[],
             news=Bell(listening, news_channel(settings.prefix), origin=origin, log=log),
             work=Bell(listening, work_channel(settings.prefix), origin=origin, log=log),
             origin=origin,

@@ -38,6 +38,7 @@ async def build_rooms(base: Base) -> Rooms:
     async with base.database.write() as transaction:
         user_id = await users.ensure(transaction, users.LOCAL, new_id(), now_ms())
     notifier = Notifier(base.database, clock=now_ms, log=telemetry.logger("notifier"), summarise=flow_json)
+    base.watching.append(notifier.written)
     base.news.on(notifier.hear)
 
     withdrawer = base.withdrawer

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from bullflow.engine.bell import Bell
 from bullflow.flow.record import Changes
 from bullflow.recorder import News
 from bullflow.serve.base import Base
@@ -21,13 +20,13 @@ def tell_accepted(base: Base, flows: Sequence[NewFlow]) -> None:
 
 def tell_retried(base: Base, plan: Plan) -> None:
     base.work.ring({"accepted": [(plan.flow_id, len(plan.again) + len(plan.reused))]})
-    _tell_news(base.news, plan.changes)
+    tell_watchers(base, plan.changes)
 
 
 def tell_recorded(base: Base, recorded: News) -> None:
     for changes in recorded.changes:
         if changes.entries or changes.progress:
-            _tell_news(base.news, changes)
+            tell_watchers(base, changes)
         if any(flow.withdraw_due for flow in changes.flows):
             base.work.ring({"ended": True})
     if recorded.lines:
@@ -54,18 +53,16 @@ def tell_ended(base: Base, changes: Changes) -> None:
 
 
 def tell_watchers(base: Base, changes: Changes) -> None:
-    _tell_news(base.news, changes)
-
-
-def tell_withdrawer(base: Base) -> None:
-    """There are flows to take out of the engine."""
-    base.work.ring({"ended": True})
-
-
-def _tell_news(news: Bell, changes: Changes) -> None:
-    news.ring(
+    for written in base.watching:
+        written(changes.entries)
+    base.news.ring(
         {
             "flows": [[flow.id, flow.last_seq] for flow in changes.flows],
             "progress": [[job.flow_id, job.id, job.progress.text] for job in changes.progress if job.progress],
         }
     )
+
+
+def tell_withdrawer(base: Base) -> None:
+    """There are flows to take out of the engine."""
+    base.work.ring({"ended": True})

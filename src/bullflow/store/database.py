@@ -79,6 +79,7 @@ class Database:
         self._threads = ThreadPoolExecutor(writers + READERS, thread_name_prefix="bullflow-store")
         self._may_write = asyncio.Semaphore(writers)
         self._may_read = asyncio.Semaphore(READERS)
+        self._leaving: set[asyncio.Future[None]] = set()
         self._trouble: str | None = None
         self._trouble_at = 0.0
 
@@ -109,16 +110,31 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        """One snapshot of the store."""
+        """One snapshot of the store. It ends behind the back of whoever has read, who need not wait for that."""
         begin = _begin_snapshot if self.dialect == "sqlite" else _begin_itself
-        async with away(), _place(self._may_read):
+        async with away():
+            await _take_place(self._may_read)
             transaction = Transaction(self._reader, self._threads, begin)
             try:
                 yield transaction
             except BaseException:
                 await transaction.abandon()
                 raise
-            await transaction.roll_back()
+            finally:
+                self._leave(transaction)
+
+    def _leave(self, transaction: Transaction) -> None:
+        left = transaction.leave()
+        if left is None:
+            self._may_read.release()
+            return
+        leaving = asyncio.wrap_future(left)
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._has_left)
+
+    def _has_left(self, leaving: asyncio.Future[None]) -> None:
+        self._leaving.discard(leaving)
+        self._may_read.release()
 
     @asynccontextmanager
     async def write(self, *, replayable: bool = False) -> AsyncIterator[Transaction]:
@@ -159,19 +175,25 @@ class Database:
         return self._trouble
 
     async def close(self) -> None:
+        if self._leaving:
+            await asyncio.wait(self._leaving)
         self._writer.dispose()
         self._reader.dispose()
         self._threads.shutdown(wait=False)
 
 
-@asynccontextmanager
-async def _place(places: asyncio.Semaphore) -> AsyncIterator[None]:
-    """One of the connections' places; StoreAway when none becomes free, so that requests do not pile up."""
+async def _take_place(places: asyncio.Semaphore) -> None:
+    """Take one of the connections' places; StoreAway when none becomes free, so that requests do not pile up."""
     try:
         async with asyncio.timeout(PLACE_SECONDS):
             await places.acquire()
     except TimeoutError:
         raise StoreAway(f"all of its connections have been busy for {PLACE_SECONDS} s") from None
+
+
+@asynccontextmanager
+async def _place(places: asyncio.Semaphore) -> AsyncIterator[None]:
+    await _take_place(places)
     try:
         yield
     finally:

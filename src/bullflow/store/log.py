@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from bullflow.clock import iso
 from bullflow.flow.facts import Json
 from bullflow.flow.record import Entry
 from bullflow.store import writing
-from bullflow.store.sql import each_number, one_of
+from bullflow.store.sql import Words, each_number, listed, one_of_listed
 from bullflow.store.tables import Flow, LogEntry
 from bullflow.store.transaction import Transaction
 
@@ -39,6 +40,19 @@ def _fragment(value: Any) -> orjson.Fragment:
     if isinstance(value, Json):
         return orjson.Fragment(value.text)
     raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def item_of(entry: Entry) -> LogItem:
+    """An entry as it will be read back."""
+    return LogItem(
+        flow_id=entry.flow_id,
+        seq=entry.seq,
+        at=entry.at,
+        event=str(entry.event),
+        id=entry.id,
+        job_id=entry.job_id,
+        data=encode(entry.data),
+    )
 
 
 async def append(connection: Transaction, entries: Iterable[Entry]) -> None:
@@ -81,8 +95,14 @@ async def after_each(connection: Transaction, since: Mapping[str, int], limit: i
 
 async def last_seqs(connection: Transaction, flow_ids: Sequence[str]) -> dict[str, int]:
     """The number of the last entry of each of these flows that exists."""
-    rows = await connection.execute(select(Flow.id, Flow.last_seq).where(one_of(connection, Flow.id, flow_ids)))
-    return {row.id: row.last_seq for row in rows}
+    dialect = connection.dialect.name
+    words, ids = _last_seqs(dialect), listed(dialect, flow_ids)
+    return dict(await connection.run(lambda driver: words.rows(driver, flow_ids=ids)))
+
+
+@cache
+def _last_seqs(dialect: str) -> Words:
+    return Words(select(Flow.id, Flow.last_seq).where(one_of_listed(dialect, Flow.id, "flow_ids")), dialect)
 
 
 _COLUMNS = (

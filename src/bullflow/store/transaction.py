@@ -6,7 +6,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
@@ -68,6 +68,16 @@ class Transaction:
         connection = self._open
         if connection is not None:
             await self._in_thread(lambda: self._end(connection, commit=False))
+
+    def leave(self) -> Future[None] | None:
+        """Keep nothing, and wait for nobody; what is returned, if anything, is done when the connection is back."""
+        self._put_off.clear()
+        connection = self._open
+        return None if connection is None else self._threads.submit(self._leave, connection)
+
+    def _leave(self, connection: Connection) -> None:
+        with suppress(Exception):  # whoever has read what they wanted need not know; the pool looks at what it gets
+            self._end(connection, commit=False)
 
     async def abandon(self) -> None:
         """Keep nothing. Why it ended is told, not that the way back failed too (SQLite goes it alone when full)."""

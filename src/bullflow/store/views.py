@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import BindParameter, Select, bindparam, func, or_, select
 
 from bullflow.errors import NotFound
 from bullflow.flow.states import JobStatus
-from bullflow.store.sql import one_of
+from bullflow.store.sql import Words, listed, one_of, one_of_listed
 from bullflow.store.tables import COUNT_COLUMNS, UNFINISHED, Flow, FlowJob, FlowTag
 from bullflow.store.transaction import Transaction
 
@@ -84,8 +85,16 @@ async def flow(connection: Transaction, user_id: str, flow_id: str) -> FlowView:
 
 async def flows_by_id(connection: Transaction, user_id: str, flow_ids: Sequence[str]) -> list[FlowView]:
     """Those of these flows that exist and belong to this user."""
-    rows = await connection.execute(_flows(user_id).where(one_of(connection, Flow.id, flow_ids)))
+    dialect = connection.dialect.name
+    words, ids = _flows_by_id(dialect), listed(dialect, flow_ids)
+    rows = await connection.run(lambda driver: words.rows(driver, user_id=user_id, flow_ids=ids))
     return [_flow_view(row) for row in rows]
+
+
+@cache
+def _flows_by_id(dialect: str) -> Words:
+    """Made once: it is what is asked most."""
+    return Words(_flows(bindparam("user_id")).where(one_of_listed(dialect, Flow.id, "flow_ids")), dialect)
 
 
 async def flows(
@@ -109,7 +118,7 @@ async def changed_since(connection: Transaction, user_id: str, since: int, limit
     return rows[:limit]
 
 
-def _flows(user_id: str) -> Select[Any]:
+def _flows(user_id: str | BindParameter[str]) -> Select[Any]:
     return select(*_FLOW, FlowJob.result).join(FlowJob, FlowJob.id == Flow.root_id).where(Flow.user_id == user_id)
 
 
@@ -208,44 +217,18 @@ def _replace_children(job: JobView, children: Sequence[str]) -> JobView:
     return replace(job, children=children) if children else job
 
 
-_FLOW = (
-    Flow.id,
-    Flow.name,
-    Flow.status,
-    Flow.queue_name,
-    Flow.user_id,
-    Flow.created_at,
-    Flow.updated_at,
-    Flow.finished_at,
-    Flow.error,
-    Flow.last_seq,
-    Flow.tags,
-    Flow.fail_fast,
-    Flow.deadline,
-    *(getattr(Flow, name) for name in COUNT_COLUMNS.values()),
-)
+_FLOW_FIELDS = tuple(name for name in FlowView.__dataclass_fields__ if name not in ("result", "counts"))
+_FLOW = tuple(getattr(Flow, name) for name in (*_FLOW_FIELDS, *COUNT_COLUMNS.values()))
 _JOB_FIELDS = tuple(name for name in JobView.__dataclass_fields__ if name != "children")
 _JOB = tuple(getattr(FlowJob, name) for name in _JOB_FIELDS)
 
 
-def _flow_view(row: Any) -> FlowView:
-    return FlowView(
-        id=row.id,
-        name=row.name,
-        status=row.status,
-        queue_name=row.queue_name,
-        user_id=row.user_id,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        finished_at=row.finished_at,
-        result=row.result,
-        error=row.error,
-        last_seq=row.last_seq,
-        tags=row.tags,
-        fail_fast=row.fail_fast,
-        deadline=row.deadline,
-        counts={status: getattr(row, name) for status, name in COUNT_COLUMNS.items()},
-    )
+def _flow_view(row: Sequence[Any]) -> FlowView:
+    """A row of `_FLOW` with the root's result, by SQLAlchemy or as the driver gives it."""
+    fields, (*counts, result) = row[: len(_FLOW_FIELDS)], row[len(_FLOW_FIELDS) :]
+    told = dict(zip(_FLOW_FIELDS, fields, strict=True))
+    told["fail_fast"] = bool(told["fail_fast"])  # SQLite has no booleans
+    return FlowView(**told, result=result, counts=dict(zip(COUNT_COLUMNS, counts, strict=True)))
 
 
 def _job_view(row: Any) -> JobView:

@@ -63,10 +63,14 @@ def _answer(command: list[str], wish: dict[str, Any]) -> dict[str, Any]:
     for left in reversed(range(TRIES)):
         with valkey() as url:
             argument = json.dumps({"url": url, **wish})
-            ran = subprocess.run([*command, argument], capture_output=True, text=True, timeout=PATIENCE, check=False)
-        if ran.returncode == 0:
-            break
-        complaint = f"{' '.join(command)} {argument} has failed:\n{ran.stderr[-2_000:]}"
+            try:
+                ran = subprocess.run([*command, argument], capture_output=True, text=True, timeout=PATIENCE)
+                if ran.returncode == 0:
+                    break
+                said = ran.stderr[-2_000:]
+            except subprocess.TimeoutExpired:
+                said = f"nothing within {PATIENCE} s"
+        complaint = f"{' '.join(command)} {argument} has failed:\n{said}"
         if not left:
             raise SystemExit(complaint)
         print(complaint, file=sys.stderr)

@@ -136,7 +136,8 @@ async def test_a_postgres_that_says_nothing_more_is_given_up_and_used_again_when
 
         far.freeze()
         await assert_away(know(database, "never"), "no answer")
-        await assert_away(known(database), "no answer|timeout expired")
+        # The connection of the last read may be on its way back still; dialling for another takes five seconds.
+        await assert_away(known(database), "no answer|timeout expired", within=8)
 
         far.heal()
         await again(database, "audio")

@@ -36,6 +36,7 @@ from bullflow.loop import Complaints, Pauses
 
 IDLE_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(seconds=10)
+_FIRST_BURST = 4
 _LARGEST_BURST = 32
 
 
@@ -123,7 +124,7 @@ class Consumer:
         return len(self._slots)
 
     async def _fetch_all(self) -> None:
-        pauses, burst = Pauses(), 1
+        pauses, burst = Pauses(), _FIRST_BURST
         while not self._stopping.is_set():
             try:
                 await self._until_slot_free()
@@ -131,7 +132,7 @@ class Consumer:
                 found = await self._take(wanted)
                 pauses.reset()
                 taken = sum(answer.delivery is not None for answer in found)
-                burst = min(burst * 2, _LARGEST_BURST) if taken == wanted else 1
+                burst = min(burst * 2, _LARGEST_BURST) if taken == wanted else _FIRST_BURST
                 if taken < wanted and not self._stopping.is_set():
                     await self._wait_for_work(found[-1])
                 self._complaints.over()

@@ -116,5 +116,10 @@ def _arguments() -> dict[str, Any]:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": SILENCE_SECONDS * 1000,
-        "options": " ".join(f"-c {name}={seconds}s" for name, seconds in limits.items()),
+        "options": " ".join(
+            # Postgres keeps the plans of statements that come again, and of its own look-ups of keys. One that was made
+            # while a table was small reads it whole, also when it has grown, until somebody has analyzed it. All that
+            # is asked here is found by an index.
+            ["-c enable_seqscan=off", *(f"-c {name}={seconds}s" for name, seconds in limits.items())]
+        ),
     }

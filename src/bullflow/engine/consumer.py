@@ -2,7 +2,7 @@
 
 Each of `concurrency` slots works on one job. A job that ends brings the next one in the same round
 trip; only a slot that got none goes back to the fetcher. The fetcher takes jobs while there are free
-slots, doubling how many it asks for at once while it is lucky, and when the queue is empty it blocks
+slots, for more and more at once while it is lucky, and when the queue is empty it blocks
 on BullMQ's marker key until there is work, or a delayed job is due.
 
 Failure: locks are renewed every half of their time. A worker that dies leaves its locks to run out; any
@@ -36,7 +36,8 @@ from bullflow.loop import Complaints, Pauses
 
 IDLE_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(seconds=10)
-_FIRST_BURST = 4
+_WOKEN_BURST = 4
+"""Where one job has come others often have, and asking four times at once takes hardly longer than once."""
 _LARGEST_BURST = 32
 
 
@@ -74,7 +75,7 @@ class Consumer:
         self._tokens = 0
         self._stopping = asyncio.Event()
         self._attempts = self._attempting(client, prefix, running, growing)
-        self._waiting: asyncio.Task[int] | None = None
+        self._waiting: asyncio.Task[int | None] | None = None
 
     def _attempting(self, client: Redis, prefix: str, running: Running, growing: GrowthOptions) -> Attempts:
         name = self.queue.name
@@ -124,7 +125,7 @@ class Consumer:
         return len(self._slots)
 
     async def _fetch_all(self) -> None:
-        pauses, burst = Pauses(), _FIRST_BURST
+        pauses, burst = Pauses(), 1
         while not self._stopping.is_set():
             try:
                 await self._until_slot_free()
@@ -132,9 +133,9 @@ class Consumer:
                 found = await self._take(wanted)
                 pauses.reset()
                 taken = sum(answer.delivery is not None for answer in found)
-                burst = min(burst * 2, _LARGEST_BURST) if taken == wanted else _FIRST_BURST
-                if taken < wanted and not self._stopping.is_set():
-                    await self._wait_for_work(found[-1])
+                burst = min(burst * 2, _LARGEST_BURST) if taken == wanted else 1
+                if taken < wanted and not self._stopping.is_set() and await self._wait_for_work(found[-1]):
+                    burst = _WOKEN_BURST
                 self._complaints.over()
             except (EngineAway, EngineRefused) as error:
                 self._complaints.about(error)
@@ -182,16 +183,17 @@ class Consumer:
         if not task.cancelled() and task.exception() is not None:
             self._log.error("worker.task_failed", exc_info=task.exception())
 
-    async def _wait_for_work(self, last: Next) -> None:
-        """Block until a job is there, a delayed one is due, or the rate limit lets go."""
+    async def _wait_for_work(self, last: Next) -> bool:
+        """Block until a job is there, a delayed one is due, or the rate limit lets go; whether somebody has said so."""
         if last.limited_for > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(last.limited_for / 1000, LONGEST_WAIT.total_seconds())):
                     await self._stopping.wait()
-            return
+            return False
         wait = IDLE_WAIT.total_seconds()
         if last.delayed_until:
             wait = min((last.delayed_until - now_ms()) / 1000, LONGEST_WAIT.total_seconds())
+        woken = False
         while wait > 0 and not self._stopping.is_set():
             self._waiting = asyncio.create_task(self._marked(max(wait, 0.001)))
             try:
@@ -199,16 +201,19 @@ class Consumer:
             except asyncio.CancelledError:
                 if not self._stopping.is_set():
                     raise
-                return
+                return False
             finally:
                 self._waiting = None
+            woken = due is not None
             # A marker with a time says when the next delayed job is due.
-            wait = min((due - now_ms()) / 1000, LONGEST_WAIT.total_seconds()) if due > 0 else 0
+            wait = min((due - now_ms()) / 1000, LONGEST_WAIT.total_seconds()) if due else 0
+        return woken
 
-    async def _marked(self, seconds: float) -> int:
+    async def _marked(self, seconds: float) -> int | None:
+        """The time of BullMQ's marker, 0 for at once, None when there was none for so long."""
         async with away():
             answer = await asked(self._blocking.bzpopmin(self._marker, seconds))
-        return int(float(answer[2])) if answer else 0
+        return int(float(answer[2])) if answer else None
 
     async def _work(self, delivery: Delivery | None) -> None:
         while delivery is not None:

@@ -118,9 +118,10 @@ class Notifier:
 
     async def follow(self, flow_id: str, listener: Listener) -> int:
         """Hand entries of a flow to `listener` from now on; returns the `seq` after which it will get them."""
-        channel = self.join(flow_id, listener)
-        if channel.seq is not None:
-            return channel.seq
+        self.join(flow_id, listener)
+        known = self._channels[flow_id].seq
+        if known is not None:
+            return known
         try:
             async with self._database.read() as snapshot:
                 last = (await flow_log.last_seqs(snapshot, [flow_id])).get(flow_id)
@@ -131,15 +132,15 @@ class Notifier:
             raise
         return self.begin(flow_id, last)
 
-    def join(self, flow_id: str, listener: Listener) -> _Channel:
+    def join(self, flow_id: str, listener: Listener) -> None:
         """Have `listener` among those of a flow, which hear nothing before somebody says where to `begin`."""
-        channel = self._channels.setdefault(flow_id, _Channel())
-        channel.listeners.add(listener)
-        return channel
+        self._channels.setdefault(flow_id, _Channel()).listeners.add(listener)
 
     def begin(self, flow_id: str, last: int) -> int:
         """Hand out what comes after this entry, which was the last one after joining; returns where it began."""
-        channel = self._channels[flow_id]
+        channel = self._channels.get(flow_id)
+        if channel is None:
+            return last  # whoever joined has left meanwhile
         if channel.seq is None:
             channel.seq = last
             # Something may have been written and rung between the look and now.

@@ -170,6 +170,16 @@ async def test_what_comes_between_joining_and_beginning_is_not_missed(tail: Tail
     assert ear.seqs == [2, 3]
 
 
+async def test_whoever_leaves_before_it_is_known_where_to_begin_leaves_nothing_behind(tail: Tail) -> None:
+    flow_id, ear = await tail.flow(), Ear()
+    tail.notifier.join(flow_id, ear)
+    tail.notifier.unfollow(flow_id, ear)
+    assert tail.notifier.begin(flow_id, 1) == 1
+    await tail.tell(flow_id, 1)
+
+    assert ear.heard == []
+
+
 async def test_an_entry_is_read_and_written_out_once_however_many_watch(
     tail: Tail, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,15 +44,7 @@ def _fragment(value: Any) -> orjson.Fragment:
 
 def item_of(entry: Entry) -> LogItem:
     """An entry as it will be read back."""
-    return LogItem(
-        flow_id=entry.flow_id,
-        seq=entry.seq,
-        at=entry.at,
-        event=str(entry.event),
-        id=entry.id,
-        job_id=entry.job_id,
-        data=encode(entry.data),
-    )
+    return _item(_row(entry))
 
 
 async def append(connection: Transaction, entries: Iterable[Entry]) -> None:
@@ -64,13 +56,7 @@ async def append(connection: Transaction, entries: Iterable[Entry]) -> None:
 
 def write(driver: Connection, entries: Iterable[Entry]) -> None:
     """The same as a part of a larger piece of work."""
-    rows = [
-        (each.flow_id, each.seq, each.at, str(each.event), each.id, each.job_id, encode(each.data)) for each in entries
-    ]
-    writing.insert(driver, LogEntry, _WRITTEN, rows)
-
-
-_WRITTEN = ("flow_id", "seq", "at", "event", "id", "job_id", "data")
+    writing.insert(driver, LogEntry, _FIELDS, [_row(entry) for entry in entries])
 
 
 async def after(connection: Transaction, flow_id: str, seq: int, limit: int) -> list[LogItem]:
@@ -105,24 +91,13 @@ def _last_seqs(dialect: str) -> Words:
     return Words(select(Flow.id, Flow.last_seq).where(one_of_listed(dialect, Flow.id, "flow_ids")), dialect)
 
 
-_COLUMNS = (
-    LogEntry.flow_id,
-    LogEntry.seq,
-    LogEntry.at,
-    LogEntry.event,
-    LogEntry.id,
-    LogEntry.job_id,
-    LogEntry.data,
-)
+_FIELDS = tuple(LogItem.__dataclass_fields__)
+_COLUMNS = tuple(getattr(LogEntry, name) for name in _FIELDS)
 
 
-def _item(row: Any) -> LogItem:
-    return LogItem(
-        flow_id=row.flow_id,
-        seq=row.seq,
-        at=row.at,
-        event=row.event,
-        id=row.id,
-        job_id=row.job_id,
-        data=row.data,
-    )
+def _row(entry: Entry) -> writing.Row:
+    return entry.flow_id, entry.seq, entry.at, str(entry.event), entry.id, entry.job_id, encode(entry.data)
+
+
+def _item(row: Sequence[Any]) -> LogItem:
+    return LogItem(**dict(zip(_FIELDS, row, strict=True)))

@@ -17,7 +17,7 @@ from bullflow.flow.states import FLOW_ENDED
 from bullflow.store import backlog, decisions, states
 from bullflow.store.database import Database
 
-LOOK_EVERY = timedelta(seconds=0.5)
+LOOK_EVERY = timedelta(seconds=1)
 FLOWS_A_ROUND = 100
 PAST_DEADLINE = "the flow has not ended within its deadline"
 

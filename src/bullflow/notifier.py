@@ -8,8 +8,8 @@ last numbers of all followed flows are compared; when nobody watches, nothing is
 flows have no such numbers: when some bells may have been missed, they get every flow that has changed since the
 last one that was heard.
 
-A listener that joins says from which `seq` on it wants to hear, or is told; what lies before, it reads from the
-log itself. Joining and handing out happen in one thread of control, so nothing falls between.
+A listener that joins is told from which `seq` on it will hear; what lies before, it reads from the log itself. Joining
+and handing out happen in one thread of control, so nothing falls between.
 """
 
 import asyncio
@@ -22,7 +22,6 @@ import orjson
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock, iso, milliseconds
-from bullflow.errors import NotFound
 from bullflow.flow.record import Entry
 from bullflow.loop import Wake
 from bullflow.store import log as flow_log
@@ -116,36 +115,29 @@ class Notifier:
         self._thinned = _Thinned(self._hand_out_progress)
         self.wake = Wake()
 
-    async def follow(self, flow_id: str, listener: Listener) -> int:
-        """Hand entries of a flow to `listener` from now on; returns the `seq` after which it will get them."""
-        self.join(flow_id, listener)
-        known = self._channels[flow_id].seq
-        if known is not None:
-            return known
+    async def follow(self, user_id: str, flow_id: str, listener: Listener) -> FlowView:
+        """Hand entries of this user's flow to `listener`: all that come after the flow's `last_seq`, as returned here.
+
+        Raises NotFound.
+        """
+        # Joined before it is looked at, so that what is written after the look is heard.
+        self._channels.setdefault(flow_id, _Channel()).listeners.add(listener)
         try:
             async with self._database.read() as snapshot:
-                last = (await flow_log.last_seqs(snapshot, [flow_id])).get(flow_id)
-            if last is None:
-                raise NotFound("flow", flow_id)
+                flow = await views.flow(snapshot, user_id, flow_id)
         except BaseException:
             self.unfollow(flow_id, listener)
             raise
-        return self.begin(flow_id, last)
+        self._begin(flow_id, flow.last_seq)
+        return flow
 
-    def join(self, flow_id: str, listener: Listener) -> None:
-        """Have `listener` among those of a flow, which hear nothing before somebody says where to `begin`."""
-        self._channels.setdefault(flow_id, _Channel()).listeners.add(listener)
-
-    def begin(self, flow_id: str, last: int) -> int:
-        """Hand out what comes after this entry, which was the last one after joining; returns where it began."""
+    def _begin(self, flow_id: str, last: int) -> None:
+        """Hand out what comes after this entry, unless others have begun before."""
         channel = self._channels.get(flow_id)
-        if channel is None:
-            return last  # whoever joined has left meanwhile
-        if channel.seq is None:
+        if channel is not None and channel.seq is None:  # else whoever joined has left meanwhile
             channel.seq = last
             # Something may have been written and rung between the look and now.
             self._heard_of(flow_id, channel.heard_of)
-        return channel.seq
 
     def unfollow(self, flow_id: str, listener: Listener) -> None:
         channel = self._channels.get(flow_id)

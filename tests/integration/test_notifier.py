@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 
 import orjson
 import pytest
@@ -65,10 +66,10 @@ async def either(store_url: str) -> AsyncIterator[Tail]:
 async def test_listeners_hear_what_comes_after_they_joined_once_and_in_order(either: Tail) -> None:
     one, other = await either.flow(entries=3), await either.flow(entries=5)
     early, late = Ear(), Ear()
-    assert await either.notifier.follow(one, early) == 3
-    assert await either.notifier.follow(other, early) == 5
+    assert await either.follow(one, early) == 3
+    assert await either.follow(other, early) == 5
     await either.tell(one, 2)
-    assert await either.notifier.follow(one, late) == 5
+    assert await either.follow(one, late) == 5
     await either.tell(other, 1)
     await either.tell(one, 3)
     await either.notifier.run_once()
@@ -79,7 +80,7 @@ async def test_listeners_hear_what_comes_after_they_joined_once_and_in_order(eit
 
 async def test_what_no_bell_announced_is_found_by_the_next_look(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
-    await tail.notifier.follow(flow_id, ear)
+    await tail.follow(flow_id, ear)
     await tail.notifier.run_once()
     await tail.write(flow_id, 2)
     looking = loop.run(
@@ -103,7 +104,7 @@ async def test_a_bell_that_may_have_missed_some_makes_it_look_at_all_at_once(tai
     flows = [await tail.flow() for _ in range(3)]
     ear = Ear()
     for flow_id in flows:
-        await tail.notifier.follow(flow_id, ear)
+        await tail.follow(flow_id, ear)
         await tail.write(flow_id, 1)
     tail.notifier.hear({"flows": [[flows[0], 2]]})
     tail.notifier.hear(None)
@@ -114,7 +115,7 @@ async def test_a_bell_that_may_have_missed_some_makes_it_look_at_all_at_once(tai
 
 async def test_when_nobody_watches_nothing_is_read(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
-    await tail.notifier.follow(flow_id, ear)
+    await tail.follow(flow_id, ear)
     tail.notifier.unfollow(flow_id, ear)
     await tail.notifier.run_once()
     tail.database.reads = 0
@@ -129,7 +130,7 @@ async def test_when_nobody_watches_nothing_is_read(tail: Tail) -> None:
 async def test_flows_that_nobody_watches_are_not_read(tail: Tail) -> None:
     watched, ear = await tail.flow(), Ear()
     other = await tail.flow()
-    await tail.notifier.follow(watched, ear)
+    await tail.follow(watched, ear)
     await tail.notifier.run_once()
     tail.database.reads = 0
     tail.notifier.hear({"flows": [[other, 9]]})
@@ -141,7 +142,7 @@ async def test_flows_that_nobody_watches_are_not_read(tail: Tail) -> None:
 
 async def test_what_was_written_in_this_process_is_handed_out_without_a_look_and_once(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
-    await tail.notifier.follow(flow_id, ear)
+    await tail.follow(flow_id, ear)
     await tail.write(flow_id, 3)
     tail.database.reads = 0
     tail.notifier.written([entry(flow_id, 2), entry(flow_id, 3)])
@@ -159,12 +160,11 @@ async def test_what_was_written_in_this_process_is_handed_out_without_a_look_and
         assert ear.texts == [item_json(item) for item in await log.after(snapshot, flow_id, 1, 10)]
 
 
-async def test_what_comes_between_joining_and_beginning_is_not_missed(tail: Tail) -> None:
+async def test_what_comes_between_the_look_and_the_beginning_is_not_missed(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
-    tail.notifier.join(flow_id, ear)
-    await tail.tell(flow_id, 2)
-    assert ear.seqs == []
-    assert tail.notifier.begin(flow_id, 1) == 1
+    tail.database.after_a_read = partial(tail.tell, flow_id, 2)
+
+    assert await tail.follow(flow_id, ear) == 1
     await tail.notifier.run_once()
 
     assert ear.seqs == [2, 3]
@@ -172,9 +172,12 @@ async def test_what_comes_between_joining_and_beginning_is_not_missed(tail: Tail
 
 async def test_whoever_leaves_before_it_is_known_where_to_begin_leaves_nothing_behind(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
-    tail.notifier.join(flow_id, ear)
-    tail.notifier.unfollow(flow_id, ear)
-    assert tail.notifier.begin(flow_id, 1) == 1
+
+    async def leave() -> None:
+        tail.notifier.unfollow(flow_id, ear)
+
+    tail.database.after_a_read = leave
+    assert await tail.follow(flow_id, ear) == 1
     await tail.tell(flow_id, 1)
 
     assert ear.heard == []
@@ -192,7 +195,7 @@ async def test_an_entry_is_read_and_written_out_once_however_many_watch(
     monkeypatch.setattr(tail_module, "item_json", counted)
     flow_id, ears = await tail.flow(), [Ear() for _ in range(100)]
     for ear in ears:
-        await tail.notifier.follow(flow_id, ear)
+        await tail.follow(flow_id, ear)
     await tail.notifier.run_once()
     tail.database.reads = 0
     await tail.tell(flow_id, 5)
@@ -207,7 +210,7 @@ async def test_more_than_one_read_holds_comes_in_the_same_round(tail: Tail, monk
     monkeypatch.setattr(tail_module, "ENTRIES_A_READ", 4)
     flows, ear = [await tail.flow() for _ in range(3)], Ear()
     for flow_id in flows:
-        await tail.notifier.follow(flow_id, ear)
+        await tail.follow(flow_id, ear)
         await tail.write(flow_id, 7)
     tail.notifier.hear({"flows": [[flow_id, 8] for flow_id in flows]})
     await tail.notifier.run_once()
@@ -219,7 +222,7 @@ async def test_more_than_one_read_holds_comes_in_the_same_round(tail: Tail, monk
 async def test_who_leaves_hears_no_more_and_the_others_do(tail: Tail) -> None:
     flow_id, left, stayed = await tail.flow(), Ear(), Ear()
     for ear in (left, stayed):
-        await tail.notifier.follow(flow_id, ear)
+        await tail.follow(flow_id, ear)
     await tail.tell(flow_id, 1)
     tail.notifier.unfollow(flow_id, left)
     tail.notifier.unfollow(flow_id, left)
@@ -230,7 +233,7 @@ async def test_who_leaves_hears_no_more_and_the_others_do(tail: Tail) -> None:
 
 async def test_a_flow_that_is_not_there_cannot_be_followed_and_leaves_no_trace(tail: Tail) -> None:
     with pytest.raises(NotFound):
-        await tail.notifier.follow(NOBODY, Ear())
+        await tail.follow(NOBODY, Ear())
     tail.database.reads = 0
     await tail.notifier.run_once()
 
@@ -239,13 +242,13 @@ async def test_a_flow_that_is_not_there_cannot_be_followed_and_leaves_no_trace(t
 
 async def test_a_store_that_is_away_for_a_while_costs_no_entry(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
-    await tail.notifier.follow(flow_id, ear)
+    await tail.follow(flow_id, ear)
     await tail.notifier.run_once()
     tail.database.is_away = True
     with pytest.raises(StoreAway):
         await tail.tell(flow_id, 2)
     with pytest.raises(StoreAway):
-        await tail.notifier.follow(await tail.flow(), Ear())
+        await tail.follow(await tail.flow(), Ear())
     tail.database.is_away = False
     await tail.notifier.run_once()
 
@@ -316,7 +319,7 @@ async def test_who_follows_all_flows_gets_what_has_changed_while_bells_were_miss
 
 async def test_of_fast_progress_the_first_and_the_last_value_come_and_few_between(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
-    await tail.notifier.follow(flow_id, ear)
+    await tail.follow(flow_id, ear)
     for percent in range(100):
         tail.notifier.hear({"progress": [[flow_id, "job", str(percent)], [NOBODY, "other", "1"]]})
     assert ear.progressed == [0]
@@ -330,7 +333,7 @@ async def test_of_fast_progress_the_first_and_the_last_value_come_and_few_betwee
 
 async def test_each_job_has_its_own_pace_of_progress(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
-    await tail.notifier.follow(flow_id, ear)
+    await tail.follow(flow_id, ear)
     tail.notifier.hear({"progress": [[flow_id, f"job{n}", str(n)] for n in range(5)]})
 
     assert ear.progressed == [0, 1, 2, 3, 4]

@@ -1,6 +1,6 @@
 """The rooms below HTTP without the engine: a store that counts its reads, and a log that tests write."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from bullflow.flow.states import LogEvent
 from bullflow.flow.tree import Node
 from bullflow.http.rooms import Rooms
 from bullflow.http.shapes import flow_json
-from bullflow.notifier import Notifier
+from bullflow.notifier import Listener, Notifier
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
 from bullflow.service.explain import Explain
@@ -37,6 +37,8 @@ class CountingDatabase(Database):
 
     reads = 0
     is_away = False
+    after_a_read: Callable[[], Awaitable[None]] | None = None
+    """What happens once, right after the next read."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -45,6 +47,9 @@ class CountingDatabase(Database):
         self.reads += 1
         async with super().read() as snapshot:
             yield snapshot
+        happens, self.after_a_read = self.after_a_read, None
+        if happens is not None:
+            await happens()
 
 
 class Tail:
@@ -56,6 +61,11 @@ class Tail:
         self.notifier = Notifier(
             database, clock=self.submitter.clock, log=telemetry.logger("notifier"), summarise=flow_json
         )
+
+    async def follow(self, flow_id: str, listener: Listener) -> int:
+        """Follow a flow of the local user; returns the `seq` after which it is heard."""
+        flow = await self.notifier.follow(await self.submitter.user(), flow_id, listener)
+        return flow.last_seq
 
     async def flow(self, *, entries: int = 1, user: str = users.LOCAL) -> str:
         """A new flow with so many entries in its log."""

@@ -8,12 +8,11 @@ more come than are worth keeping, they are forgotten and read from the log as we
 from collections import deque
 from collections.abc import Callable
 
-from bullflow.errors import NotFound
 from bullflow.http import ids
 from bullflow.http.outbox import Outbox
 from bullflow.http.rooms import Rooms
 from bullflow.notifier import item_json
-from bullflow.store import log, views
+from bullflow.store import log
 from bullflow.store.log import LogItem
 from bullflow.store.views import FlowView
 
@@ -44,11 +43,9 @@ class Subscription:
         """Begin to hear; returns the number of the last entry. Raises NotFound, also for another user's flow."""
         self._sent = after
         ids.flow_id(self.flow_id)
-        async with self._rooms.database.read() as snapshot:
-            if not await views.flows_by_id(snapshot, self._rooms.user_id, [self.flow_id]):
-                raise NotFound("flow", self.flow_id)
-        self._live_after = await self._rooms.notifier.follow(self.flow_id, self)
-        return self._live_after
+        flow = await self._rooms.notifier.follow(self._rooms.user_id, self.flow_id, self)
+        self._live_after = flow.last_seq
+        return flow.last_seq
 
     async def catch_up(self) -> None:
         """Send what the log has up to the live entries, then those, and go on live."""

@@ -34,12 +34,10 @@ async def ended_flow(rooms: Rooms, flow_id: str, within: float) -> FlowView:
     if within <= 0:
         return await _read(rooms, flow_id)
     end = _End()
-    rooms.notifier.join(flow_id, end)
+    flow = await rooms.notifier.follow(rooms.user_id, flow_id, end)
     try:
-        flow = await _read(rooms, flow_id)
         if flow.status in FLOW_ENDED:
             return flow
-        rooms.notifier.begin(flow_id, flow.last_seq)
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await end.heard.wait()

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, exists, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bullflow.flow.audit import AuditedJob, Sign
 from bullflow.flow.facts import FactId
 from bullflow.flow.states import OPEN, JobStatus
-from bullflow.store.sql import insert_or_leave, one_of
+from bullflow.store.sql import Words, insert_or_leave, one_of
 from bullflow.store.states import OPEN_STATUSES
 from bullflow.store.tables import ALL_JOBS, COUNT_COLUMNS, TRAILING, UNFINISHED, EngineMark, Flow, FlowJob
 from bullflow.store.transaction import Transaction
@@ -103,7 +104,13 @@ async def sign(connection: Transaction, prefix: str) -> Sign | None:
 
 async def remember(connection: Transaction, prefix: str, sign: Sign) -> None:
     """Keep what the engine has."""
-    first = {"prefix": prefix, "mark": sign.mark, "server": sign.server}
-    await insert_or_leave(connection, EngineMark, [first], key=["prefix"])
-    changed = update(EngineMark).where(EngineMark.prefix == prefix).values(mark=sign.mark, server=sign.server)
-    await connection.execute(changed)
+    dialect, values = connection.dialect.name, {"of": prefix, "mark": sign.mark, "server": sign.server}
+    if not await connection.run(lambda driver: _remember(dialect).done(driver, **values)):
+        first = {"prefix": prefix, "mark": sign.mark, "server": sign.server}
+        await insert_or_leave(connection, EngineMark, [first], key=["prefix"])
+
+
+@cache
+def _remember(dialect: str) -> Words:
+    known = update(EngineMark).where(EngineMark.prefix == bindparam("of"))
+    return Words(known.values(mark=bindparam("mark"), server=bindparam("server")), dialect)

@@ -1,10 +1,11 @@
 """What is still to be done in the engine, and what is to be done at a time."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bullflow.flow.ending import Withdrawn
@@ -12,7 +13,7 @@ from bullflow.flow.facts import Json
 from bullflow.flow.plan import StoredJob
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import run_id
-from bullflow.store.sql import none_of, one_of
+from bullflow.store.sql import Words, listed, none_of_listed, one_of
 from bullflow.store.states import OPEN_STATUSES, mapping
 from bullflow.store.tables import ALL_JOBS, Flow, FlowJob
 from bullflow.store.transaction import Transaction
@@ -20,13 +21,15 @@ from bullflow.store.transaction import Transaction
 
 async def to_dispatch(connection: Transaction, skip: Sequence[str], limit: int) -> dict[str, int]:
     """The oldest flows that are not known to be in the engine, without those in `skip`, with their numbers of jobs."""
-    rows = await connection.execute(
-        select(Flow.id, ALL_JOBS.label("jobs"))
-        .where(_DUE, ~Flow.withdraw_due, none_of(connection, Flow.id, skip))
-        .order_by(Flow.id)
-        .limit(limit)
-    )
-    return {row.id: row.jobs for row in rows}
+    dialect = connection.dialect.name
+    words, skipped = _to_dispatch(dialect), listed(dialect, skip)
+    return dict(await connection.run(lambda driver: words.rows(driver, skip=skipped, most=limit)))
+
+
+@cache
+def _to_dispatch(dialect: str) -> Words:
+    due = select(Flow.id, ALL_JOBS).where(_DUE, ~Flow.withdraw_due, none_of_listed(dialect, Flow.id, "skip"))
+    return Words(due.order_by(Flow.id).limit(bindparam("most")), dialect)
 
 
 # SQLite uses the index of due flows only for its very words; SQLAlchemy would write `dispatch_due = 1`.
@@ -88,8 +91,13 @@ def _stored_job(row: Any) -> StoredJob:
 
 async def to_withdraw(connection: Transaction, limit: int) -> list[str]:
     """Flows with jobs that were ended by a decision, and of which the engine has not been told for certain."""
-    rows = await connection.execute(select(Flow.id).where(_WITHDRAW).order_by(Flow.id).limit(limit))
-    return list(rows.scalars())
+    words = _to_withdraw(connection.dialect.name)
+    return [flow_id for (flow_id,) in await connection.run(lambda driver: words.rows(driver, most=limit))]
+
+
+@cache
+def _to_withdraw(dialect: str) -> Words:
+    return Words(select(Flow.id).where(_WITHDRAW).order_by(Flow.id).limit(bindparam("most")), dialect)
 
 
 # As for `_DUE`.
@@ -140,13 +148,14 @@ async def withdrawn(connection: Transaction, flow_id: str, job_ids: Sequence[str
 
 async def past_deadline(connection: Transaction, now: int, limit: int) -> list[str]:
     """Flows that run on past their deadline, the most overdue first."""
-    rows = await connection.execute(
-        select(Flow.id)
-        .where(Flow.deadline.is_not(None), Flow.finished_at.is_(None), Flow.deadline <= now)
-        .order_by(Flow.deadline)
-        .limit(limit)
-    )
-    return list(rows.scalars())
+    words = _past_deadline(connection.dialect.name)
+    return [flow_id for (flow_id,) in await connection.run(lambda driver: words.rows(driver, now=now, most=limit))]
+
+
+@cache
+def _past_deadline(dialect: str) -> Words:
+    late = (Flow.deadline.is_not(None), Flow.finished_at.is_(None), Flow.deadline <= bindparam("now"))
+    return Words(select(Flow.id).where(*late).order_by(Flow.deadline).limit(bindparam("most")), dialect)
 
 
 async def is_late(connection: Transaction, flow_id: str, now: int) -> bool:

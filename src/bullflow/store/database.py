@@ -13,7 +13,6 @@ SQLite and Postgres differ in three things, and all three are settled here:
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any, Literal
@@ -25,6 +24,7 @@ from sqlalchemy.pool import QueuePool
 
 from bullflow.errors import Misconfigured, StoreAway
 from bullflow.store import postgres
+from bullflow.store.threads import Threads
 from bullflow.store.transaction import Transaction
 from bullflow.store.trouble import away
 
@@ -76,7 +76,7 @@ class Database:
         self._writer = self._engine(writers, "READ COMMITTED")
         self._reader = self._engine(READERS, "REPEATABLE READ")
         # As many threads as connections: whoever has a place here never waits for a connection in a thread.
-        self._threads = ThreadPoolExecutor(writers + READERS, thread_name_prefix="bullflow-store")
+        self._threads = Threads(writers + READERS)
         self._may_write = asyncio.Semaphore(writers)
         self._may_read = asyncio.Semaphore(READERS)
         self._leaving: set[asyncio.Future[None]] = set()
@@ -128,9 +128,8 @@ class Database:
         if left is None:
             self._may_read.release()
             return
-        leaving = asyncio.wrap_future(left)
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._has_left)
+        self._leaving.add(left.answer)
+        left.answer.add_done_callback(self._has_left)
 
     def _has_left(self, leaving: asyncio.Future[None]) -> None:
         self._leaving.discard(leaving)
@@ -179,7 +178,7 @@ class Database:
             await asyncio.wait(self._leaving)
         self._writer.dispose()
         self._reader.dispose()
-        self._threads.shutdown(wait=False)
+        self._threads.close()
 
 
 async def _take_place(places: asyncio.Semaphore) -> None:

@@ -13,16 +13,17 @@ the locks of the flows, so two who do it at once take turns.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, not_, select, update
+from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, func, not_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bullflow.flow.states import OPEN
 from bullflow.store import users
 from bullflow.store.database import Database
-from bullflow.store.sql import one_of
-from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob, IdempotencyKey, JobLogLine, LogEntry
+from bullflow.store.sql import Words, one_of
+from bullflow.store.tables import ALL_JOBS, COUNT_COLUMNS, Flow, FlowJob, IdempotencyKey, JobLogLine, LogEntry
 from bullflow.store.transaction import Transaction
 from bullflow.together import in_groups
 
@@ -33,16 +34,18 @@ TOO_LONG = 0.05
 
 async def ended(connection: Transaction, since: int, before: int, limit: int) -> dict[str, int]:
     """Flows that ended from `since` to `before` and of which nothing is left to be done, with their ends in order."""
-    rows = await connection.execute(
-        select(Flow.id, Flow.finished_at)
-        .where(Flow.finished_at >= since, *_over(before))
-        .order_by(Flow.finished_at)
-        .limit(limit)
-    )
-    return {row.id: row.finished_at for row in rows}
+    words = _ended(connection.dialect.name)
+    return dict(await connection.run(lambda driver: words.rows(driver, since=since, before=before, most=limit)))
 
 
-def _over(before: int) -> list[ColumnElement[bool]]:
+@cache
+def _ended(dialect: str) -> Words:
+    over = (Flow.finished_at >= bindparam("since"), *_over(bindparam("before")))
+    query = select(Flow.id, Flow.finished_at).where(*over).order_by(Flow.finished_at).limit(bindparam("most"))
+    return Words(query, dialect)
+
+
+def _over(before: int | BindParameter[Any]) -> list[ColumnElement[bool]]:
     """What must hold of a flow for its age alone to delete it; some of its jobs may go on after its end."""
     return [
         Flow.finished_at <= before,
@@ -86,11 +89,16 @@ class Hidden:
 
 async def hidden(connection: Transaction, limit: int) -> list[Hidden]:
     """Flows that are to be erased."""
-    jobs = sum((getattr(Flow, name) for name in COUNT_COLUMNS.values()), start=Flow.last_seq)
-    rows = await connection.execute(
-        select(Flow.id, jobs.label("rows")).where(Flow.user_id == users.NOBODY).order_by(Flow.id).limit(limit)
-    )
-    return [Hidden(id=row.id, rows=row.rows) for row in rows]
+    words = _hidden(connection.dialect.name)
+    found = await connection.run(lambda driver: words.rows(driver, most=limit))
+    return [Hidden(id=flow_id, rows=rows) for flow_id, rows in found]
+
+
+@cache
+def _hidden(dialect: str) -> Words:
+    rows = Flow.last_seq + ALL_JOBS
+    query = select(Flow.id, rows).where(Flow.user_id == users.NOBODY).order_by(Flow.id).limit(bindparam("most"))
+    return Words(query, dialect)
 
 
 class Eraser:

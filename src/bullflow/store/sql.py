@@ -45,8 +45,11 @@ class Words:
         compiled = statement.compile(dialect=_DIALECTS[dialect])
         self.text = str(compiled)
         self._places = getattr(compiled, "positiontup", None)
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
+        if self._fixed:
+            values = {**self._fixed, **values}
         return values if self._places is None else tuple(values[name] for name in self._places)
 
     def done(self, connection: Connection, **values: Any) -> int:
@@ -79,8 +82,17 @@ def one_of_listed(
     return attribute == any_(bindparam(name, type_=ARRAY(Text)))
 
 
+def none_of_listed(
+    dialect: str, attribute: InstrumentedAttribute[Any] | ColumnElement[Any], name: str
+) -> ColumnElement[bool]:
+    """`attribute NOT IN` the parameter of this name; Postgres hashes them in these words only."""
+    if dialect == "sqlite":
+        return ~one_of_listed(dialect, attribute, name)
+    return attribute != all_(bindparam(name, type_=ARRAY(Text)))
+
+
 def listed(dialect: str, values: Sequence[str]) -> Any:
-    """A list as the one parameter that `one_of_listed` wants."""
+    """A list as the one parameter that `one_of_listed` and `none_of_listed` want."""
     return orjson.dumps(values).decode() if dialect == "sqlite" else list(values)
 
 
@@ -97,7 +109,7 @@ def one_of(
 def none_of(
     connection: Transaction, attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Sequence[str]
 ) -> ColumnElement[bool]:
-    """`attribute NOT IN values`, with all values in one parameter; Postgres hashes them in these words only."""
+    """`attribute NOT IN values`, with all values in one parameter; as for `none_of_listed`."""
     if connection.dialect.name == "sqlite":
         return ~one_of(connection, attribute, values)
     return attribute != all_(bindparam(None, list(values), type_=ARRAY(Text)))

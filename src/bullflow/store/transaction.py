@@ -6,14 +6,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable, ScalarResult
 from sqlalchemy.exc import InvalidRequestError
 
 from bullflow.store.postgres import Impatient
+from bullflow.store.threads import Threads, Work
 
 T = TypeVar("T")
 _Parameters = Sequence[Mapping[str, Any]] | Mapping[str, Any] | None
@@ -27,7 +28,7 @@ class Transaction:
     those whose answers nobody wants are put off (`later`) and go along with the next one, or with the commit.
     """
 
-    def __init__(self, engine: Engine, threads: ThreadPoolExecutor, begin: Callable[[Connection], None]) -> None:
+    def __init__(self, engine: Engine, threads: Threads, begin: Callable[[Connection], None]) -> None:
         self.dialect = engine.dialect
         self._engine = engine
         self._threads = threads
@@ -69,11 +70,11 @@ class Transaction:
         if connection is not None:
             await self._in_thread(lambda: self._end(connection, commit=False))
 
-    def leave(self) -> Future[None] | None:
-        """Keep nothing, and wait for nobody; what is returned, if anything, is done when the connection is back."""
+    def leave(self) -> Work[None] | None:
+        """Keep nothing, and wait for nobody; what is returned, if anything, is over when the connection is back."""
         self._put_off.clear()
         connection = self._open
-        return None if connection is None else self._threads.submit(self._leave, connection)
+        return None if connection is None else self._threads.start(partial(self._leave, connection))
 
     def _leave(self, connection: Connection) -> None:
         with suppress(Exception):  # whoever has read what they wanted need not know; the pool looks at what it gets
@@ -111,15 +112,13 @@ class Transaction:
                 connection.exec_driver_sql("COMMIT" if commit else "ROLLBACK")
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        doing = self._threads.start(work)
         try:
-            return await asyncio.shield(running)
+            return await doing.answer
         except asyncio.CancelledError:
             # Nobody else may touch the connection before the thread has let it go.
             self._hurry()
-            while not running.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({running})
+            await doing.over()
             raise
 
     def _hurry(self) -> None:

@@ -42,7 +42,7 @@ def load(plan: Plan, curves: Curves) -> list[Figure]:
 
 
 def _ours(plan: Plan, store: Store, rate: float) -> tuple[Times, float]:
-    with store.empty() as url, up(url) as running:
+    with store.empty() as url, up(url, processes=1) as running:
         return run(_at_a_rate(running.url, rate, plan.seconds))
 
 

@@ -50,7 +50,7 @@ def lone(plan: Plan) -> list[Figure]:
 
 
 def _ours(plan: Plan, store: Store) -> Times:
-    with store.empty() as url, up(url) as running:
+    with store.empty() as url, up(url, processes=1) as running:
         return run(_one_by_one(running.url, plan.runs))
 
 

@@ -49,7 +49,7 @@ def paced(plan: Plan) -> list[Figure]:
 
 
 def _ours(plan: Plan, store: Store) -> _Paced:
-    with store.empty() as url, up(url) as running:
+    with store.empty() as url, up(url, processes=1) as running:
         return run(_paced(running.url, plan.seconds))
 
 

@@ -1,0 +1,207 @@
+/**
+ * One WebSocket for the whole page: single flows from any entry of their log on, and all flows as they change.
+ *
+ * When the line is lost it is dialled again, with growing pauses, and every flow that is followed goes on
+ * after the last entry that was heard: no entry is missed, and none comes twice. What follows all flows has no such
+ * numbers; it is told that it may have missed something, and asks anew.
+ */
+import type { Flow, FlowEvent, Line } from "./types";
+
+export type LiveState = "connecting" | "open" | "lost";
+
+export interface FlowListener {
+  /** Its lines are here: the number of the last entry when the subscription began. */
+  subscribed?(lastSeq: number): void;
+  event(event: FlowEvent): void;
+  progress?(jobId: string, progress: unknown): void;
+  line?(line: Line): void;
+  /** The flow cannot be followed, for instance because it is not there. */
+  failed?(code: string, detail: string): void;
+}
+
+export interface AllListener {
+  flow(flow: Flow): void;
+  /** Changes may have been missed. */
+  missed(): void;
+}
+
+type Message =
+  | { type: "subscribed"; flowId: string | null; lastSeq: number | null }
+  | ({ type: "event" } & FlowEvent)
+  | { type: "flow"; flow: Flow }
+  | { type: "progress"; flowId: string; id: string; progress: unknown }
+  | ({ type: "log"; flowId: string } & Line)
+  | { type: "error"; code: string; detail: string; flowId?: string }
+  | { type: "pong" };
+
+interface Followed {
+  after: number;
+  listeners: Set<FlowListener>;
+}
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 8_000;
+const PING_EVERY_MS = 15_000;
+const TOO_SLOW = 4008;
+
+export class Live {
+  state: LiveState = "connecting";
+  private socket: WebSocket | null = null;
+  private pause = FIRST_PAUSE_MS;
+  private redial: ReturnType<typeof setTimeout> | null = null;
+  private heardAt = 0;
+  private readonly flows = new Map<string, Followed>();
+  private readonly all = new Set<AllListener>();
+  private readonly watchers = new Set<() => void>();
+
+  constructor(private readonly url: string) {
+    window.addEventListener("online", () => this.dialNow());
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.dialNow();
+    });
+    setInterval(() => this.look(), PING_EVERY_MS);
+    this.dial();
+  }
+
+  /** Hear of a flow what comes after this entry; returns how to stop. */
+  follow(flowId: string, after: number, listener: FlowListener): () => void {
+    const known = this.flows.get(flowId);
+    const followed = known ?? { after, listeners: new Set() };
+    followed.listeners.add(listener);
+    // Whoever joins later and wants more gets it with a new subscription; the others have heard it and leave it.
+    followed.after = Math.min(followed.after, after);
+    this.flows.set(flowId, followed);
+    this.subscribe(flowId, followed);
+    return () => {
+      followed.listeners.delete(listener);
+      if (followed.listeners.size === 0 && this.flows.get(flowId) === followed) {
+        this.flows.delete(flowId);
+        this.send({ action: "unsubscribe", flowId });
+      }
+    };
+  }
+
+  /** Hear of every flow that changes; returns how to stop. */
+  followAll(listener: AllListener): () => void {
+    this.all.add(listener);
+    if (this.all.size === 1) this.send({ action: "subscribe" });
+    return () => {
+      this.all.delete(listener);
+      if (this.all.size === 0) this.send({ action: "unsubscribe" });
+    };
+  }
+
+  /** Be told when `state` changes; returns how to stop. */
+  watch(watcher: () => void): () => void {
+    this.watchers.add(watcher);
+    return () => this.watchers.delete(watcher);
+  }
+
+  private dialNow(): void {
+    if (this.state === "open" || this.redial === null) return;
+    this.pause = FIRST_PAUSE_MS;
+    clearTimeout(this.redial);
+    this.dial();
+  }
+
+  private dial(): void {
+    this.redial = null;
+    const socket = new WebSocket(this.url);
+    this.socket = socket;
+    socket.onopen = () => this.opened();
+    socket.onmessage = (message) => this.heard(JSON.parse(message.data as string) as Message);
+    socket.onclose = (closed) => {
+      if (this.socket === socket) this.closed(closed.code);
+    };
+  }
+
+  private opened(): void {
+    this.pause = FIRST_PAUSE_MS;
+    this.heardAt = Date.now();
+    this.become("open");
+    for (const [flowId, followed] of this.flows) this.subscribe(flowId, followed);
+    if (this.all.size > 0) {
+      this.send({ action: "subscribe" });
+      for (const listener of this.all) listener.missed();
+    }
+  }
+
+  private closed(code: number): void {
+    this.socket = null;
+    this.become("lost");
+    // A line that was cut because we were too slow is there again at once.
+    const wait = code === TOO_SLOW ? 0 : this.pause * (0.75 + Math.random() / 2);
+    this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
+    this.redial = setTimeout(() => this.dial(), wait);
+  }
+
+  /** A line may be dead without a word: it is asked for one. */
+  private look(): void {
+    if (this.socket === null || this.state !== "open") return;
+    if (Date.now() - this.heardAt > 2 * PING_EVERY_MS) {
+      const dead = this.socket;
+      this.closed(0);
+      dead.onclose = null;
+      dead.close();
+    } else {
+      this.send({ action: "ping" });
+    }
+  }
+
+  private subscribe(flowId: string, followed: Followed): void {
+    this.send({ action: "subscribe", flowId, after: followed.after });
+  }
+
+  private send(message: object): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  private become(state: LiveState): void {
+    if (this.state !== state) {
+      this.state = state;
+      for (const watcher of this.watchers) watcher();
+    }
+  }
+
+  private heard(message: Message): void {
+    this.heardAt = Date.now();
+    switch (message.type) {
+      case "flow":
+        for (const listener of this.all) listener.flow(message.flow);
+        break;
+      case "event":
+        this.heardEvent(message);
+        break;
+      case "progress":
+        for (const listener of this.listeners(message.flowId)) listener.progress?.(message.id, message.progress);
+        break;
+      case "log":
+        for (const listener of this.listeners(message.flowId)) listener.line?.(message);
+        break;
+      case "subscribed":
+        if (message.flowId === null) break;
+        for (const listener of this.listeners(message.flowId)) listener.subscribed?.(message.lastSeq ?? 0);
+        break;
+      case "error":
+        if (message.flowId === undefined) break;
+        for (const listener of this.listeners(message.flowId)) listener.failed?.(message.code, message.detail);
+        break;
+      case "pong":
+        break;
+    }
+  }
+
+  private heardEvent(event: FlowEvent): void {
+    const followed = this.flows.get(event.flowId);
+    if (followed === undefined) return;
+    followed.after = Math.max(followed.after, event.seq);
+    for (const listener of followed.listeners) listener.event(event);
+  }
+
+  private listeners(flowId: string): Iterable<FlowListener> {
+    return this.flows.get(flowId)?.listeners ?? [];
+  }
+}
+
+const scheme = location.protocol === "https:" ? "wss" : "ws";
+export const live = new Live(`${scheme}://${location.host}/ws`);

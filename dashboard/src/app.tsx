@@ -1,0 +1,49 @@
+/** The pages and their addresses. Each page is loaded when it is first opened. */
+import { Center, Loader } from "@mantine/core";
+import { lazy, Suspense } from "react";
+import { Redirect, Route, Router, Switch } from "wouter";
+import { Shell } from "./shell";
+
+const FlowsPage = lazy(() => import("./pages/flows/FlowsPage"));
+const FlowPage = lazy(() => import("./pages/flow/FlowPage"));
+const CreatePage = lazy(() => import("./pages/create/CreatePage"));
+const QueuesPage = lazy(() => import("./pages/queues/QueuesPage"));
+const QueuePage = lazy(() => import("./pages/queues/QueuePage"));
+const HealthPage = lazy(() => import("./pages/health/HealthPage"));
+const LostPage = lazy(() => import("./pages/LostPage"));
+
+export function App() {
+  return (
+    <Switch>
+      <Route path="/">
+        <Redirect to="/ui/flows" replace />
+      </Route>
+      <Router base="/ui">
+        <Shell>
+          <Suspense fallback={<Waiting />}>
+            <Switch>
+              <Route path="/">
+                <Redirect to="/flows" replace />
+              </Route>
+              <Route path="/flows" component={FlowsPage} />
+              <Route path="/flows/new" component={CreatePage} />
+              <Route path="/flows/:id">{({ id }) => <FlowPage key={id} flowId={id} />}</Route>
+              <Route path="/queues" component={QueuesPage} />
+              <Route path="/queues/:name">{({ name }) => <QueuePage name={decodeURIComponent(name)} />}</Route>
+              <Route path="/health" component={HealthPage} />
+              <Route component={LostPage} />
+            </Switch>
+          </Suspense>
+        </Shell>
+      </Router>
+    </Switch>
+  );
+}
+
+function Waiting() {
+  return (
+    <Center p="xl">
+      <Loader aria-label="Loading" />
+    </Center>
+  );
+}

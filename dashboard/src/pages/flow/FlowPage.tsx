@@ -1,0 +1,5 @@
+import { PageTitle } from "../../parts/heading";
+
+export default function FlowPage({ flowId }: { flowId: string }) {
+  return <PageTitle>{flowId}</PageTitle>;
+}

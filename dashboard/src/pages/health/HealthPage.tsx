@@ -1,0 +1,5 @@
+import { PageTitle } from "../../parts/heading";
+
+export default function HealthPage() {
+  return <PageTitle>HealthPage</PageTitle>;
+}

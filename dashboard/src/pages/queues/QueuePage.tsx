@@ -1,0 +1,5 @@
+import { PageTitle } from "../../parts/heading";
+
+export default function QueuePage({ name }: { name: string }) {
+  return <PageTitle>{name}</PageTitle>;
+}

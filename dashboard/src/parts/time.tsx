@@ -1,0 +1,74 @@
+/** Instants and durations. Times are local, with UTC on hover; what grows is looked at again as often as it shows. */
+import { Text, Tooltip, type TextProps } from "@mantine/core";
+import { useEffect, useState } from "react";
+
+/** The instant now in milliseconds, again after each `everyMs`; it stands still with 0. */
+export function useNow(everyMs: number): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    if (everyMs === 0) return;
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}
+
+/** 950 ms, 3.2 s, 4 min 10 s, 2 h 5 min, 3 d 4 h. */
+export function durationText(ms: number): string {
+  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return pair(seconds, 60, "min", 1, "s");
+  if (seconds < 86_400) return pair(seconds, 3_600, "h", 60, "min");
+  return pair(seconds, 86_400, "d", 3_600, "h");
+}
+
+function pair(seconds: number, large: number, largeUnit: string, small: number, smallUnit: string): string {
+  const rest = Math.floor((seconds % large) / small);
+  const first = `${Math.floor(seconds / large)} ${largeUnit}`;
+  return rest === 0 ? first : `${first} ${rest} ${smallUnit}`;
+}
+
+export function ageText(ms: number): string {
+  return ms < 5_000 ? "just now" : `${durationText(ms)} ago`;
+}
+
+export function localTime(instant: number | string): string {
+  return new Date(instant).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+}
+
+interface InstantProps extends TextProps {
+  at: number | string | null | undefined;
+  /** Shown as how long ago it was instead of the time of day. */
+  ago?: boolean;
+}
+
+/** An instant; UTC stands in the tooltip. */
+export function Instant({ at, ago = false, ...rest }: InstantProps) {
+  const now = useNow(ago ? 5_000 : 0);
+  if (at == null) return <Text span c="dimmed" {...rest}>–</Text>;
+  const date = new Date(at);
+  return (
+    <Tooltip label={`${date.toISOString().replace("T", " ").replace("Z", "")} UTC`} withArrow>
+      <Text span {...rest}>
+        <time dateTime={date.toISOString()}>{ago ? ageText(now - date.getTime()) : localTime(date.getTime())}</time>
+      </Text>
+    </Tooltip>
+  );
+}
+
+interface DurationProps extends TextProps {
+  from: number | string | null | undefined;
+  /** Null while it goes on. */
+  to: number | string | null | undefined;
+}
+
+/** How long something took, or takes. */
+export function Duration({ from, to, ...rest }: DurationProps) {
+  const now = useNow(from != null && to == null ? 1_000 : 0);
+  if (from == null) return <Text span c="dimmed" {...rest}>–</Text>;
+  const end = to == null ? Math.max(now, new Date(from).getTime()) : new Date(to).getTime();
+  return <Text span {...rest}>{durationText(end - new Date(from).getTime())}</Text>;
+}

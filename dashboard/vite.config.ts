@@ -1,0 +1,24 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+// `npm run dev` shows the sources beside a service on its usual port.
+const SERVICE = process.env.BULLFLOW_URL ?? "http://127.0.0.1:8000";
+const API = ["/flows", "/jobs", "/queues", "/healthz", "/readyz", "/openapi.json", "/docs"];
+
+export default defineConfig({
+  base: "/ui/",
+  plugins: [react()],
+  build: {
+    outDir: "../src/bullflow/http/static",
+    emptyOutDir: true,
+    target: "es2022",
+    // Assets are files of their own, so that a strict content security policy can name where they come from.
+    assetsInlineLimit: 0,
+  },
+  server: {
+    proxy: {
+      ...Object.fromEntries(API.map((path) => [path, SERVICE])),
+      "/ws": { target: SERVICE, ws: true },
+    },
+  },
+});

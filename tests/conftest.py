@@ -55,9 +55,11 @@ def databases(request: pytest.FixtureRequest) -> DatabaseServer:
 
 
 @pytest.fixture
-def store_url(databases: DatabaseServer) -> str:
+def store_url(databases: DatabaseServer) -> Iterator[str]:
     """The url of a database with all tables and nothing in them."""
-    return databases.new_database()
+    url = databases.new_database()
+    yield url
+    databases.take_back(url)
 
 
 @pytest_asyncio.fixture

@@ -25,6 +25,10 @@ class DatabaseServer(Protocol):
         """The url of a new database with all tables and nothing in them."""
         ...
 
+    def take_back(self, url: str) -> None:
+        """Nobody uses this database any more."""
+        ...
+
 
 class Valkey:
     """A Valkey with an append-only file, as `bullflow up` brings it, on an address that stays the same."""
@@ -67,6 +71,10 @@ class SqliteServer:
         shutil.copyfile(self._template, path)
         return f"sqlite:///{path}"
 
+    def take_back(self, url: str) -> None:
+        for ending in ("", "-wal", "-shm"):
+            Path(url.removeprefix("sqlite:///") + ending).unlink(missing_ok=True)
+
 
 class PostgresServer:
     """One server, a database for each test, made from one that has all tables. Only a `durable` one may be killed."""
@@ -82,6 +90,7 @@ class PostgresServer:
         self._sql("SELECT pg_reload_conf()")
         self._sql("CREATE DATABASE template_bullflow")
         schema.upgrade(self.url("template_bullflow"))
+        self._empty: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -103,9 +112,24 @@ class PostgresServer:
         self._server.ensure_postgres_running()
 
     def new_database(self) -> str:
+        if self._empty:
+            return self._empty.pop()
         name = f"t{uuid4().hex}"
         self._sql("CREATE DATABASE {} TEMPLATE template_bullflow", name)
         return self.url(name)
+
+    def take_back(self, url: str) -> None:
+        """Empty it for another test: that takes a tenth of what making and removing one takes."""
+        try:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(_END_SESSIONS)
+                connection.execute("SET lock_timeout = '2s'")
+                found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+                tables = [Identifier(name) for (name,) in found if name != "alembic_version"]
+                connection.execute(SQL("TRUNCATE {} CASCADE").format(SQL(", ").join(tables)))
+        except psycopg.Error:
+            return  # a test has done something to it
+        self._empty.append(url)
 
     def empty_database(self) -> str:
         """The url of a database without any tables."""
@@ -119,6 +143,12 @@ class PostgresServer:
     def _sql(self, statement: LiteralString, *names: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(SQL(statement).format(*map(Identifier, names)))
+
+
+_END_SESSIONS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 def kill(pid: int) -> None:

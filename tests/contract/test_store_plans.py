@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from bullflow.store import backlog, job_log, log, states, views
+from bullflow.store import backlog, job_log, log, outlines, states, timings, views
 from bullflow.store.database import Database
 from bullflow.store.views import FlowFilter
 from support.plans import Query, explained, first_index
@@ -95,12 +95,15 @@ PAGES: dict[str, tuple[Query, str]] = {
     "a status after a time": (listing(status="failed", created_after=9_000_000), "flows_by_status"),
     "lines of a job": (lambda snapshot: job_log.after(snapshot, root(400), 0, 50), "job_log_pkey"),
     "a log": (lambda snapshot: log.after(snapshot, flow(100), 1, 50), "flow_log_pkey"),
+    "an outline": (lambda snapshot: outlines.outline(snapshot, flow(100)), "flow_jobs_in_tree_order"),
+    "the newest jobs of a queue": (lambda snapshot: timings.newest_jobs(snapshot, "me", "q"), "flows_by_user"),
     "what is due": (lambda snapshot: backlog.to_dispatch(snapshot, FLOWS, 200), "flows_to_dispatch"),
 }
 OTHERS: dict[str, tuple[Query, str]] = {
     "one flow": (lambda snapshot: views.flows_by_id(snapshot, "me", [flow(100)]), "flows_by_user|flows_pkey"),
     "many flows": (lambda snapshot: views.flows_by_id(snapshot, "me", FLOWS), "flows_by_user|flows_pkey"),
     "one job": (lambda snapshot: views.job(snapshot, "me", root(400)), "flow_jobs_pkey"),
+    "how many are due": (lambda snapshot: backlog.how_many_to_dispatch(snapshot, 10_000), "flows_to_dispatch"),
     "upper jobs": (
         lambda snapshot: views.upper_jobs(snapshot, flow(100), depth=3, max_children=5, limit=50),
         "flow_jobs_in_tree_order",
@@ -146,9 +149,20 @@ async def test_a_page_comes_in_the_order_of_its_index(full: Database, name: str)
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_the_jobs_of_the_newest_flows_come_in_the_order_of_their_index(full: Database) -> None:
+    plan = await explained(full, lambda snapshot: timings.newest_jobs(snapshot, "me", "q"))
+
+    _, _, jobs = plan.partition("\n\n")
+    assert first_index(jobs, SQLITE_NAMES) == "flow_jobs_in_tree_order", plan
+    assert not re.search(r"B-TREE FOR ORDER BY|Sort", jobs), plan
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_pages_that_were_explained_are_full(full: Database) -> None:
     async with full.read() as snapshot:
         for name in ("flows", "flows by status", "flows by tag", "flows after a time", "flows before a time"):
             assert len(await PAGES[name][0](snapshot)) == 50
         assert len(await backlog.to_dispatch(snapshot, [], 200)) == 100
+        assert await backlog.how_many_to_dispatch(snapshot, 10_000) == 100
+        assert len(await timings.newest_jobs(snapshot, "me", "q")) == timings.MOST_FLOWS
         assert len(await log.after(snapshot, flow(100), 1, 50)) == 2

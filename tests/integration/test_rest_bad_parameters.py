@@ -29,6 +29,14 @@ NO_IDS = (
     "%2e%2e",
     "%25",
 )
+PATHS = (
+    "/flows/{}",
+    "/flows/{}/jobs",
+    "/flows/{}/tree",
+    "/flows/{}/outline",
+    "/flows/{}/events",
+    "/jobs/{}",
+)
 
 
 @pytest_asyncio.fixture
@@ -49,7 +57,7 @@ async def a_flow(service: Service, jobs: int = 1) -> str:
 
 async def test_an_id_that_names_nothing_is_a_404_on_every_route(service: Service) -> None:
     for name in NO_IDS:
-        for path in ("/flows/{}", "/flows/{}/jobs", "/flows/{}/tree", "/flows/{}/events", "/jobs/{}"):
+        for path in PATHS:
             found = problem_of(await service.http.get(path.format(name)), 404)
             assert len(found.detail) < 200
 

@@ -13,6 +13,7 @@ from support.eventually import eventually
 from support.servers import SqliteServer, Valkey
 from support.service import Service, running, settings_for
 from support.shapes import exactly
+from support.stage import Stage, job
 
 
 @pytest_asyncio.fixture
@@ -46,7 +47,28 @@ async def test_a_whole_service_is_alive_and_ready(store_url: str, valkey: Valkey
         assert alive.status_code == 200
         assert exactly(Health, alive.json()).status == "ok"
         ready = await until(service, 200)
-        assert ready == Readiness(status="ready", store="ok", engine="ok", recorder="ok")
+        assert ready == Readiness(
+            status="ready", store="ok", engine="ok", recorder="ok", recorder_lag=0, dispatch_backlog=0
+        )
+
+
+async def test_what_is_behind_is_measured_until_it_is_not(
+    store_url: str, valkey: Valkey, prefix: str, data_dir: Path, stage: Stage
+) -> None:
+    async with running(settings_for(store_url, valkey.url, prefix, data_dir), [stage.worker()]) as service:
+        await until(service, 200)
+        stage.broken.add("bad")
+        # The last that the engine tells of a job that has failed for good is nothing that is recorded.
+        await service.run(job("value", "bad", attempts=2))
+        await service.create(job("value", "waits", queue="nobody"))
+
+        async def nothing_is_behind() -> bool:
+            _, body = await readiness(service)
+            assert body.recorder_lag is not None
+            assert body.recorder_lag < 20_000
+            return (body.recorder_lag, body.dispatch_backlog) == (0, 0)
+
+        await eventually(nothing_is_behind)
 
 
 async def test_without_its_engine_the_service_accepts_flows_says_what_is_wrong_and_comes_back(
@@ -63,6 +85,8 @@ async def test_without_its_engine_the_service_accepts_flows_says_what_is_wrong_a
         answer = await service.http.post("/flows", json={"name": "a", "queueName": "nobody"})
         assert answer.status_code == 201
         created = exactly(CreatedFlow, answer.json())
+        _, behind = await readiness(service)
+        assert (behind.recorder_lag, behind.dispatch_backlog) == (None, 1)
         assert (await service.client.get(created.id)).status == "waiting"
 
         await asyncio.to_thread(own_valkey.start)

@@ -169,6 +169,7 @@ async def test_a_postgres_that_is_killed_and_started_again_loses_nothing_and_cos
         assert_away(await service.http.post("/flows", json=job("value", "never")), "database")
         told = Readiness.model_validate_json((await service.http.get("/readyz")).content)
         assert told.store != "ok"
+        assert (told.recorder_lag, told.dispatch_backlog) == (None, None)
         await asyncio.to_thread(mortal.start)
 
         answers: list[Any] = [await service.http.post("/flows", json=job("value", f"{n}")) for n in range(5)]

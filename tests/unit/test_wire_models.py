@@ -7,8 +7,7 @@ from pydantic import BaseModel
 
 from bullflow import wire
 from bullflow.flow.tree import POLICIES
-from bullflow.wire import FlowIn, JobOptions, asked
-from bullflow.wire import shown as answers
+from bullflow.wire import FlowIn, JobOptions, asked, shown, shown_queues
 
 SAFE_OPTIONS = [
     "attempts",
@@ -31,7 +30,7 @@ SAFE_OPTIONS = [
 
 MODELS = [
     model
-    for module in (asked, answers)
+    for module in (asked, shown, shown_queues)
     for _, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, BaseModel) and model.__module__ == module.__name__
 ]

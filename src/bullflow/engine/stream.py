@@ -156,7 +156,12 @@ class EventStreams:
             await self._client.xtrim(grown_stream(self._prefix), minid=str(recorded), approximate=False)
 
     def _key(self, queue: str) -> str:
-        return grown_stream(self._prefix) if queue == GROWN else queue_key(self._prefix, queue, "events")
+        return stream_key(self._prefix, queue)
+
+
+def stream_key(prefix: str, queue: str) -> str:
+    """The stream in which a queue's events stand, or that of growth."""
+    return grown_stream(prefix) if queue == GROWN else queue_key(prefix, queue, "events")
 
 
 def _newest(info: Mapping[str, Any] | None) -> FactId:
@@ -197,9 +202,9 @@ def _batch(
     for queue, raw in entries.items():
         for key, fields in raw:
             event = fields.get("event", "")
-            kind = _KINDS.get(event)
-            if (kind is None and event != LINE) or OURS.fullmatch(fields.get("jobId", "")) is None:
+            if not is_recorded(event, fields.get("jobId", "")):
                 continue
+            kind = _KINDS.get(event)
             if kind is None:
                 lines.append(_line(key, fields))
             else:
@@ -213,6 +218,11 @@ def _batch(
         whole=whole,
         busy=busy,
     )
+
+
+def is_recorded(event: str, job_id: str) -> bool:
+    """Whether an event of a queue's stream is one of a job of ours that the record goes by."""
+    return (event in _KINDS or event == LINE) and OURS.fullmatch(job_id) is not None
 
 
 def _line(key: FactId, fields: Mapping[str, str]) -> LogLine:

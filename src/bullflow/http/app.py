@@ -47,14 +47,20 @@ class App(FastAPI):
 
 def create_app(rooms: Rooms) -> FastAPI:
     """The application over these rooms."""
-    app = App(title="bullflow", version=version("bullflow"), description=_ABOUT, redoc_url=None)
+    app = routed()
     app.state.rooms = rooms
     app.state.stopping = asyncio.Event()  # set by the server; what would stay open ends then
+    settings = rooms.settings
+    app.add_middleware(OwnOrigins, host=settings.host, allowed_hosts=settings.allowed_hosts)
+    return app
+
+
+def routed() -> App:
+    """The application with its routes and without rooms: it can tell its contract, and answer nothing."""
+    app = App(title="bullflow", version=version("bullflow"), description=_ABOUT, redoc_url=None)
     for part in (creating, flows, control, queues, events, health, live, pages):
         app.include_router(part.router)
     problems.install(app)
-    settings = rooms.settings
-    app.add_middleware(OwnOrigins, host=settings.host, allowed_hosts=settings.allowed_hosts)
     return app
 
 

@@ -12,10 +12,10 @@ from bullflow.http.ids import FlowId, JobId
 from bullflow.http.paging import NO_NUL, Cursor, Limit, after_id, after_number, jobs_list
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms
-from bullflow.http.shapes import answer, flow_shape, job_shape, tree_shape
+from bullflow.http.shapes import answer, flow_shape, job_shape, outlined_shape, tree_shape
 from bullflow.http.waiting import ended_flow
 from bullflow.notifier import line_shape
-from bullflow.store import cursors, job_log, views
+from bullflow.store import cursors, job_log, outlines, views
 from bullflow.store.views import FlowFilter
 
 LARGEST_TREE = 5_000
@@ -103,6 +103,20 @@ async def get_tree(
         flow = await views.flow(snapshot, rooms.user_id, flow_id)
         jobs = await views.upper_jobs(snapshot, flow_id, depth=depth, max_children=max_children, limit=LARGEST_TREE)
     return answer({**flow_shape(flow), "root": tree_shape(jobs)})
+
+
+@router.get(
+    "/flows/{flow_id}/outline",
+    response_model=wire.FlowOutline,
+    responses=responses(404),
+    summary="A flow at a glance",
+)
+async def get_outline(flow_id: FlowId, rooms: InRooms) -> Response:
+    """The flow and all of its jobs at one moment, in tree order and not in pages; without data, results and errors."""
+    async with rooms.database.read() as snapshot:
+        flow = await views.flow(snapshot, rooms.user_id, flow_id)
+        jobs = await outlines.outline(snapshot, flow_id)
+    return answer({"flow": flow_shape(flow), "items": [outlined_shape(job) for job in jobs]})
 
 
 @router.get("/jobs/{job_id}", response_model=wire.Job, responses=responses(404), summary="One job", tags=["jobs"])

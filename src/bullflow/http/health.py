@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from bullflow import wire
 from bullflow.errors import BullflowError
-from bullflow.http.rooms import InRooms, Probe
+from bullflow.http.rooms import Gauge, InRooms, Probe
 from bullflow.http.shapes import answer
 
 PROBE_SECONDS = 3
@@ -27,11 +27,16 @@ async def healthz() -> Response:
     responses={503: {"model": wire.Readiness, "description": "Something is away; flows may still be accepted."}},
 )
 async def readyz(rooms: InRooms) -> Response:
-    """Asks the store, the engine and the recorder."""
-    names = list(rooms.probes)
-    found = await asyncio.gather(*(_ask(rooms.probes[name]) for name in names))
+    """Asks the store, the engine and the recorder, and measures how far the work is behind."""
+    asking = asyncio.gather(*map(_ask, rooms.probes.values()))
+    measuring = asyncio.gather(*map(_measure, rooms.gauges.values()))
+    found, measured = await asyncio.gather(asking, measuring)
     ready = all(said == "ok" for said in found)
-    body = {"status": "ready" if ready else "not ready", **dict(zip(names, found, strict=True))}
+    body = {
+        "status": "ready" if ready else "not ready",
+        **dict(zip(rooms.probes, found, strict=True)),
+        **dict(zip(rooms.gauges, measured, strict=True)),
+    }
     return answer(body, 200 if ready else 503)
 
 
@@ -44,3 +49,12 @@ async def _ask(probe: Probe) -> str:
     except TimeoutError:
         return f"no answer within {PROBE_SECONDS} s"
     return "ok"
+
+
+async def _measure(gauge: Gauge) -> int | None:
+    """None when it cannot be told; why not, the probes say."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await gauge()
+    except (BullflowError, TimeoutError):
+        return None

@@ -12,6 +12,7 @@ from starlette.types import Scope
 from bullflow import wire
 from bullflow.flow.queues import QueueFacts, QueueLimits, WorkerFacts
 from bullflow.flow.states import JobStatus
+from bullflow.flow.timing import Spread, Task, tasks
 from bullflow.http import ids
 from bullflow.http.bodies import read_body
 from bullflow.http.examples import LIMITS
@@ -19,7 +20,7 @@ from bullflow.http.paging import Cursor, Limit, after_queue
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms
 from bullflow.http.shapes import answer
-from bullflow.store import cursors, queues
+from bullflow.store import cursors, queues, timings
 from bullflow.store.queues import SetQueue
 
 _LISTING = "queues"
@@ -66,6 +67,23 @@ async def get_queue(name: QueueName, rooms: InRooms) -> Response:
         await queues.must_know(snapshot, name)
     facts = (await rooms.queue_facts([name]))[name]
     return answer({**_queue_shape(name, facts), "workerList": [_worker_shape(worker) for worker in facts.workers]})
+
+
+@router.get(
+    "/queues/{name}/tasks",
+    response_model=wire.QueueTasks,
+    responses=responses(404),
+    summary="What is slow in a queue",
+)
+async def list_tasks(name: QueueName, rooms: InRooms) -> Response:
+    """How long the jobs of each name wait and run, in your newest flows (500 at most, and 5,000 jobs); from the store.
+
+    In very large flows it may be fewer: at most 50,000 jobs of all queues are read.
+    """
+    async with rooms.database.read() as snapshot:
+        await queues.must_know(snapshot, name)
+        jobs = await timings.newest_jobs(snapshot, rooms.user_id, name)
+    return answer({"items": [_task_shape(task) for task in tasks(jobs)], "jobs": len(jobs)})
 
 
 @router.post(
@@ -127,6 +145,22 @@ def _queue_shape(name: str, facts: QueueFacts) -> dict[str, Any]:
 
 def _worker_shape(worker: WorkerFacts) -> dict[str, Any]:
     return {"name": worker.name, "address": worker.address, "age": worker.age, "idle": worker.idle}
+
+
+def _task_shape(task: Task) -> dict[str, Any]:
+    slowest = task.slowest
+    return {
+        "name": task.name,
+        "count": task.count,
+        "failed": task.failed,
+        "waiting": _spread_shape(task.waiting),
+        "running": _spread_shape(task.running),
+        "slowest": slowest and {"id": slowest.id, "flowId": slowest.flow_id, "running": slowest.running},
+    }
+
+
+def _spread_shape(spread: Spread) -> dict[str, Any]:
+    return {"median": spread.median, "p95": spread.p95}
 
 
 def _settings_shape(queue: SetQueue) -> dict[str, Any]:

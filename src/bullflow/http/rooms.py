@@ -19,12 +19,14 @@ from bullflow.settings import Settings
 from bullflow.store.database import Database
 
 Probe = Callable[[], Awaitable[None]]
+Gauge = Callable[[], Awaitable[int]]
 AskQueues = Callable[[Sequence[str]], Awaitable[Mapping[str, QueueFacts]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
     """`probes` ask each system that the service stands on whether it is there; they raise when it is not.
+    `gauges` measure how far the work is behind; they raise when that cannot be told.
 
     `queue_facts` asks the engine how queues stand; it raises EngineAway.
     """
@@ -41,6 +43,7 @@ class Rooms:
     notifier: Notifier
     user_id: str
     probes: dict[str, Probe]
+    gauges: dict[str, Gauge]
 
 
 async def _rooms(connection: HTTPConnection) -> Rooms:

@@ -11,6 +11,7 @@ from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import Node
 from bullflow.service.retry import Plan
 from bullflow.store.flows import NewFlow
+from bullflow.store.outlines import OutlinedJob
 from bullflow.store.views import FlowView, JobView
 
 JSON = "application/json"
@@ -70,6 +71,22 @@ def job_shape(job: JobView) -> dict[str, Any]:
         "startedAt": iso_or_none(job.started_at),
         "finishedAt": iso_or_none(job.finished_at),
         "children": job.children,
+    }
+
+
+def outlined_shape(job: OutlinedJob) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "parentId": job.parent_id,
+        "name": job.name,
+        "queueName": job.queue_name,
+        "status": job.status,
+        "attemptsMade": job.attempts_made,
+        "run": job.run,
+        "createdAt": iso(job.created_at),
+        "startedAt": iso_or_none(job.started_at),
+        "finishedAt": iso_or_none(job.finished_at),
+        "worker": job.worker,
     }
 
 

@@ -21,6 +21,7 @@ from bullflow.http.shapes import flow_json
 from bullflow.notifier import LOOK_EVERY as NOTIFIER_LOOKS
 from bullflow.notifier import Notifier
 from bullflow.serve.base import Base, new_id, regulator_of
+from bullflow.serve.gauges import gauges
 from bullflow.serve.telling import tell_accepted, tell_retried, tell_watchers, tell_withdrawer
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
@@ -81,6 +82,7 @@ async def build_rooms(base: Base) -> Rooms:
         notifier=notifier,
         user_id=user_id,
         probes=probes(base.database, takes),
+        gauges=gauges(base),
     )
 
 

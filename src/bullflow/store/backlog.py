@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, bindparam, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bullflow.flow.ending import Withdrawn
@@ -30,6 +30,19 @@ async def to_dispatch(connection: Transaction, skip: Sequence[str], limit: int) 
 def _to_dispatch(dialect: str) -> Words:
     due = select(Flow.id, ALL_JOBS).where(_DUE, ~Flow.withdraw_due, none_of_listed(dialect, Flow.id, "skip"))
     return Words(due.order_by(Flow.id).limit(bindparam("most")), dialect)
+
+
+async def how_many_to_dispatch(connection: Transaction, most: int) -> int:
+    """How many flows are not known to be in the engine; they are counted up to `most`."""
+    words = _how_many_to_dispatch(connection.dialect.name)
+    ((found,),) = await connection.run(lambda driver: words.rows(driver, most=most))
+    return int(found)
+
+
+@cache
+def _how_many_to_dispatch(dialect: str) -> Words:
+    due = select(literal(1).label("one")).select_from(Flow).where(_DUE).limit(bindparam("most")).subquery()
+    return Words(select(func.count()).select_from(due), dialect)
 
 
 # SQLite uses the index of due flows only for its very words; SQLAlchemy would write `dispatch_due = 1`.

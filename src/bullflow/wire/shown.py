@@ -9,7 +9,7 @@ from bullflow.flow.explain import Reason
 from bullflow.flow.states import FlowStatus, JobStatus, LogEvent
 
 
-class _Out(BaseModel):
+class Out(BaseModel):
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="ignore"
     )
@@ -20,12 +20,12 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-class ProblemFault(_Out):
+class ProblemFault(Out):
     pointer: str = Field(description="A JSON pointer into the body, or `?name` for a query parameter.")
     detail: str
 
 
-class Problem(_Out):
+class Problem(Out):
     """An error as RFC 9457 describes it."""
 
     type: str = "about:blank"
@@ -35,7 +35,7 @@ class Problem(_Out):
     errors: list[ProblemFault] = []
 
 
-class JobError(_Out):
+class JobError(Out):
     """Why a job, or a flow as a whole, failed or was cancelled."""
 
     message: str
@@ -45,7 +45,7 @@ class JobError(_Out):
     origin_id: str | None = Field(None, exclude_if=_is_none, description="The job further down that failed first.")
 
 
-class Job(_Out):
+class Job(Out):
     """A job as the API shows it."""
 
     id: str
@@ -76,7 +76,7 @@ class JobNode(Job):
     more_children: int = Field(0, description="Children that `depth` or `maxChildren` left out.")
 
 
-class Flow(_Out):
+class Flow(Out):
     """A flow without its jobs."""
 
     id: str
@@ -111,7 +111,7 @@ class CreatedFlow(Flow):
     jobs_next: str | None = Field(None, description="The cursor for `/flows/{id}/jobs` when there are more.")
 
 
-class CheckedFlow(_Out):
+class CheckedFlow(Out):
     """What a flow would be that was only checked (`?dryRun=true`)."""
 
     jobs: int
@@ -119,26 +119,26 @@ class CheckedFlow(_Out):
     queues: list[str]
 
 
-class CreatedFlows(_Out):
+class CreatedFlows(Out):
     flows: list[CreatedFlow]
 
 
-class CheckedFlows(_Out):
+class CheckedFlows(Out):
     flows: list[CheckedFlow]
 
 
-class PlannedJob(_Out):
+class PlannedJob(Out):
     id: str
     name: str
     status: JobStatus
 
 
-class PlannedJobs(_Out):
+class PlannedJobs(Out):
     count: int
     jobs: list[PlannedJob] = Field(description="The first of them.")
 
 
-class RetryPlan(_Out):
+class RetryPlan(Out):
     """What a retry would do."""
 
     flow_id: str
@@ -150,66 +150,40 @@ class FlowTree(Flow):
     root: JobNode
 
 
-class FlowPage(_Out):
+class OutlinedJob(Out):
+    """A job without what may be large."""
+
+    id: str
+    parent_id: str | None
+    name: str
+    queue_name: str
+    status: JobStatus
+    attempts_made: int
+    run: int = Field(description="How often it has been handed to the engine; a retry begins another run.")
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    worker: str | None = Field(None, description="Who has taken it last, as far as the worker has said.")
+
+
+class FlowOutline(Out):
+    """A flow and all of its jobs at one moment."""
+
+    flow: Flow
+    items: list[OutlinedJob] = Field(description="In tree order: a parent before its children.")
+
+
+class FlowPage(Out):
     items: list[Flow]
     next: str | None
 
 
-class JobPage(_Out):
+class JobPage(Out):
     items: list[Job]
     next: str | None
 
 
-class RateLimit(_Out):
-    """At most `max` jobs begin in each `duration`, over all workers together."""
-
-    max: int
-    duration: int = Field(description="Milliseconds.")
-
-
-class QueueSettings(_Out):
-    """What is set for a queue."""
-
-    name: str
-    paused: bool
-    concurrency: int | None = Field(description="Jobs that may run at once, over all workers together.")
-    rate_limit: RateLimit | None
-    applied: bool = Field(description="Whether the engine has this already; else it gets it as soon as it answers.")
-
-
-class Queue(_Out):
-    """A queue as it stands in the engine."""
-
-    name: str
-    counts: dict[JobStatus, int] = Field(description="Jobs of anybody that the engine holds; ended ones for a while.")
-    workers: int = Field(description="Live workers, of bullflow and of BullMQ itself.")
-    paused: bool
-    concurrency: int | None = Field(description="Jobs that may run at once, over all workers together.")
-    rate_limit: RateLimit | None
-    limited_for: int | None = Field(description="Milliseconds until the rate limit lets the next job begin.")
-
-
-class QueueWorker(_Out):
-    """A live worker, seen by its connection to the engine."""
-
-    name: str | None
-    address: str
-    age: int = Field(description="Seconds since it has connected.")
-    idle: int = Field(description="Seconds since it last said something by this connection.")
-
-
-class QueueDetail(Queue):
-    """A queue with its workers."""
-
-    worker_list: list[QueueWorker]
-
-
-class QueuePage(_Out):
-    items: list[Queue]
-    next: str | None
-
-
-class Event(_Out):
+class Event(Out):
     """One entry of a flow's log. `id` and `jobId` are null for entries about the flow as a whole."""
 
     flow_id: str
@@ -221,23 +195,29 @@ class Event(_Out):
     data: dict[str, Any]
 
 
-class EventPage(_Out):
+class EventPage(Out):
     items: list[Event]
     next: str | None = Field(description="Ask on with `?after=` the last `seq`, or with this cursor.")
 
 
-class Health(_Out):
+class Health(Out):
     status: Literal["ok"]
 
 
-class Readiness(_Out):
+class Readiness(Out):
     status: Literal["ready", "not ready"]
     store: str = Field(description="`ok`, or what is wrong.")
     engine: str = Field(description="`ok`, or what is wrong.")
     recorder: str = Field(description="`ok`, or what is wrong.")
+    recorder_lag: int | None = Field(
+        None, description="Milliseconds by which the record is behind the engine; null while that cannot be told."
+    )
+    dispatch_backlog: int | None = Field(
+        None, description="Flows that are not known to be in the engine yet, counted up to 10,000; null as above."
+    )
 
 
-class Progress(_Out):
+class Progress(Out):
     """How far a running job says it is. It has no `seq`: it is not part of the log and may be thinned out."""
 
     flow_id: str
@@ -245,7 +225,7 @@ class Progress(_Out):
     progress: Any = None
 
 
-class Line(_Out):
+class Line(Out):
     """A line that a job's handler has logged."""
 
     id: str = Field(description="The job's id.")
@@ -255,7 +235,7 @@ class Line(_Out):
     line: str
 
 
-class LinePage(_Out):
+class LinePage(Out):
     items: list[Line]
     next: str | None
 
@@ -266,7 +246,7 @@ class LiveLine(Line):
     flow_id: str
 
 
-class ExplainedChild(_Out):
+class ExplainedChild(Out):
     id: str
     name: str
     status: JobStatus
@@ -275,7 +255,7 @@ class ExplainedChild(_Out):
     started_at: str | None = None
 
 
-class ExplainedChildren(_Out):
+class ExplainedChildren(Out):
     count: int
     jobs: list[ExplainedChild] = Field(description="The first of them.")
 
@@ -284,7 +264,7 @@ class ExplainedJob(ExplainedChild):
     waits_for: ExplainedChildren | None = Field(None, exclude_if=_is_none)
 
 
-class ExplainedReason(_Out):
+class ExplainedReason(Out):
     """One reason, told once for all jobs that it holds back."""
 
     reason: Reason
@@ -296,7 +276,7 @@ class ExplainedReason(_Out):
     jobs: list[ExplainedJob] = Field(description="The first of them, in tree order.")
 
 
-class Explanation(_Out):
+class Explanation(Out):
     flow_id: str
     status: FlowStatus
     engine: str = Field(description="`ok`, or why the engine does not answer.")

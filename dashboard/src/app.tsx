@@ -29,7 +29,7 @@ export function App() {
               <Route path="/flows/new" component={CreatePage} />
               <Route path="/flows/:id">{({ id }) => <FlowPage key={id} flowId={id} />}</Route>
               <Route path="/queues" component={QueuesPage} />
-              <Route path="/queues/:name">{({ name }) => <QueuePage name={decodeURIComponent(name)} />}</Route>
+              <Route path="/queues/:name">{() => <QueuePage key={lastSegment()} name={lastSegment()} />}</Route>
               <Route path="/health" component={HealthPage} />
               <Route component={LostPage} />
             </Switch>
@@ -38,6 +38,16 @@ export function App() {
       </Router>
     </Switch>
   );
+}
+
+/** The last segment of the path as it was meant. The router has decoded its own in part, which cannot be made good. */
+function lastSegment(): string {
+  const segment = window.location.pathname.split("/").at(-1) ?? "";
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
 }
 
 function Waiting() {

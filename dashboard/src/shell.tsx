@@ -1,12 +1,11 @@
 /** What stands around every page: where one can go, and whether the service is there. */
 import { ActionIcon, Alert, Anchor, AppShell, Burger, Group, NavLink, Text, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { useQuery } from "@tanstack/react-query";
 import { IconActivityHeartbeat, IconApi, IconMoon, IconPlus, IconSitemap, IconStack2, IconSun, IconWifiOff } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
+import { useReadiness } from "./api/readiness";
 import { useIsCutOff } from "./api/useLive";
-import type { Readiness } from "./api/types";
 
 const PAGES = [
   { to: "/flows", word: "Flows", icon: IconSitemap },
@@ -70,7 +69,7 @@ function ColorScheme() {
 /** What is away, and what that means for whoever looks at a page. */
 function Banners() {
   const isCutOff = useIsCutOff();
-  const { data } = useQuery({ queryKey: ["readyz"], queryFn: ({ signal }) => readiness(signal), refetchInterval: 5_000 });
+  const { data } = useReadiness(5_000);
   return (
     <div aria-live="polite">
       {isCutOff && (
@@ -91,10 +90,4 @@ function Banners() {
       )}
     </div>
   );
-}
-
-/** `/readyz` answers 503 with the same body when something is away. */
-async function readiness(signal: AbortSignal): Promise<Readiness> {
-  const answer = await fetch("/readyz", { signal });
-  return (await answer.json()) as Readiness;
 }

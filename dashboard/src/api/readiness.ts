@@ -1,0 +1,42 @@
+/** Whether the service can work, and how far it is behind. */
+import { useQuery } from "@tanstack/react-query";
+import { History } from "./history";
+import { Problem } from "./rest";
+import type { Readiness as Contract } from "./types";
+
+export type Readiness = Contract & {
+  /** Milliseconds by which the record is behind the engine; null while that cannot be told. */
+  recorderLag?: number | null;
+  /** Flows that are not known to be in the engine yet, counted up to 10,000; null while that cannot be told. */
+  dispatchBacklog?: number | null;
+};
+
+/** What was heard of lag and backlog, under these names. */
+export const readinessHistory = new History();
+const TIMEOUT_MS = 10_000;
+
+export function useReadiness(everyMs: number) {
+  return useQuery({
+    queryKey: ["readyz"],
+    queryFn: ({ signal }) => readiness(signal),
+    refetchInterval: everyMs,
+    // It is asked again soon anyway, and that it did not answer is what is to be shown.
+    retry: false,
+  });
+}
+
+/** `/readyz` answers 503 with the same body when something is away. */
+async function readiness(signal: AbortSignal): Promise<Readiness> {
+  let found: Readiness;
+  try {
+    const answer = await fetch("/readyz", { signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) });
+    found = (await answer.json()) as Readiness;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Problem(0, "No answer", "The service does not answer. It is asked again by itself.");
+  }
+  const now = Date.now();
+  if (found.recorderLag != null) readinessHistory.take("lag", now, [found.recorderLag]);
+  if (found.dispatchBacklog != null) readinessHistory.take("backlog", now, [found.dispatchBacklog]);
+  return found;
+}

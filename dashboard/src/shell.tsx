@@ -40,7 +40,7 @@ export function Shell({ children }: { children: ReactNode }) {
             href={to}
             label={word}
             leftSection={<Sign size={18} aria-hidden />}
-            active={location === to || (to !== "/flows" && location.startsWith(`${to}/`))}
+            active={to === pageOf(location)}
             onClick={close}
           />
         ))}
@@ -52,6 +52,13 @@ export function Shell({ children }: { children: ReactNode }) {
       </AppShell.Main>
     </AppShell>
   );
+}
+
+/** The page in the list that this address belongs to: the one that says most of it. */
+function pageOf(location: string): string | undefined {
+  return PAGES.map(({ to }) => to)
+    .filter((to) => location === to || location.startsWith(`${to}/`))
+    .sort((one, other) => other.length - one.length)[0];
 }
 
 function ColorScheme() {

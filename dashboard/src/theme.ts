@@ -1,4 +1,4 @@
-import { createTheme, type MantineColorsTuple } from "@mantine/core";
+import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
 import {
   IconBan,
   IconCircleCheck,
@@ -34,6 +34,18 @@ export const theme = createTheme({
   fontFamilyMonospace: "ui-monospace, 'JetBrains Mono', SFMono-Regular, Menlo, Consolas, monospace",
   autoContrast: true,
   cursorType: "pointer",
+});
+
+/** Mantine's own are too pale for small text (WCAG AA wants 4.5 : 1). */
+export const readable: CSSVariablesResolver = () => ({
+  variables: {},
+  light: {
+    "--mantine-color-teal-light-color": "#066649",
+    "--mantine-color-orange-light-color": "#9c3306",
+    "--mantine-color-yellow-light-color": "#7d4a00",
+    "--mantine-color-red-light-color": "#b02020",
+  },
+  dark: { "--mantine-color-anchor": indigo[3] },
 });
 
 interface Look {

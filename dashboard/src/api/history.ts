@@ -2,7 +2,7 @@
 
 export const KEPT_MS = 600_000;
 /** The shortest time that a line covers: else the first seconds would be a wild ride. */
-const SHORTEST_MS = 60_000;
+const SHORTEST_MS = 30_000;
 /** Between samples further apart nobody knows what was: the page slept, or got no answer. */
 const GAP_MS = 10_000;
 

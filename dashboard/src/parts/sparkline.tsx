@@ -70,7 +70,7 @@ function Lines({ label, samples, series, height, hasGrid = false }: LinesProps) 
       style={{ display: "block", width: "100%", height: height + 4 }}
     >
       <title>{label}</title>
-      {(hasGrid ? [0, height / 4, height / 2, (3 * height) / 4, height] : [height]).map((y) => (
+      {(hasGrid ? [0, height / 2, height] : [height]).map((y) => (
         <path key={y} d={`M0 ${y}H${WIDTH}`} stroke="var(--mantine-color-default-border)" vectorEffect="non-scaling-stroke" />
       ))}
       {series.map(({ word, color, isDashed }, place) => (

@@ -24,15 +24,27 @@ export function Outcome({ flow, root, nameOf, onSelect }: OutcomeProps) {
   const culprit = flow.error.originId ?? flow.error.childId ?? (root?.status === "failed" ? root.id : null);
   return (
     <Alert color={color} icon={<Sign aria-hidden />} title={flow.status === "failed" ? "It has failed" : "It was cancelled"}>
-      <Text size="sm" tabIndex={0} role="region" aria-label="The error's message" style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere", maxHeight: 220, overflow: "auto" }}>
-        {flow.error.message}
-      </Text>
+      <Message text={flow.error.message} />
       {culprit !== null && (
         <Button variant="default" size="xs" mt="sm" maw="100%" rightSection={<IconArrowRight size={14} aria-hidden />} onClick={() => onSelect(culprit)}>
           {culprit === root?.id ? "Show the job" : `Show the job that failed first${named(nameOf(culprit))}`}
         </Button>
       )}
     </Alert>
+  );
+}
+
+/** What a job has raised, in its own lines; a long one is scrolled. */
+function Message({ text }: { text: string }) {
+  const isLong = text.length > SHOWN_AT_ONCE || text.split("\n").length > 8;
+  return (
+    <Text
+      size="sm"
+      style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere", ...(isLong && { maxHeight: 200, overflow: "auto" }) }}
+      {...(isLong && { tabIndex: 0, role: "group", "aria-label": "The error's message" })}
+    >
+      {text}
+    </Text>
   );
 }
 

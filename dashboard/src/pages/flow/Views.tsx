@@ -47,7 +47,7 @@ export function Views({ board, view, jobId, onShow, onSelect }: ViewsProps) {
           </Suspense>
         </Tabs.Panel>
       </Tabs>
-      {jobId !== null && <JobPanel key={jobId} board={board} jobId={jobId} onClose={() => onSelect(null)} onSelect={onSelect} />}
+      <JobPanel board={board} jobId={jobId} onClose={() => onSelect(null)} onSelect={onSelect} />
     </>
   );
 }

@@ -43,7 +43,7 @@ export function partChecks(readiness: Readiness | undefined, line: LiveState): C
     {
       name: "Live line",
       wellness: line === "open" ? "ok" : "away",
-      value: line === "open" ? "open" : line === "connecting" ? "being dialled" : "lost",
+      value: line === "open" ? "ok" : line === "connecting" ? "being dialled" : "lost",
       meaning: "The WebSocket by which this page hears of changes. Without it what is shown stands still.",
       wayOut: "It is dialled again by itself, and nothing will be missed. If it stays away, look whether a proxy in between lets WebSockets through at /ws.",
     },

@@ -13,12 +13,18 @@ export function QueueCards({ queues }: { queues: readonly Queue[] }) {
             <QueueName queue={queue} />
             <CountsRow counts={queue.counts} />
             <Group gap="lg">
-              <Text size="sm" c="dimmed">
-                Workers <Workers queue={queue} />
-              </Text>
-              <Text size="sm" c="dimmed">
-                Limits <Limits queue={queue} />
-              </Text>
+              <Group gap={6}>
+                <Text size="sm" c="dimmed">
+                  Workers
+                </Text>
+                <Workers queue={queue} />
+              </Group>
+              <Group gap={6}>
+                <Text size="sm" c="dimmed">
+                  Limits
+                </Text>
+                <Limits queue={queue} />
+              </Group>
             </Group>
             <QueueSparkline queue={queue} />
           </Stack>

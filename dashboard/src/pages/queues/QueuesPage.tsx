@@ -1,15 +1,15 @@
 /** All queues, as they stand in the engine just now. */
 import { Button, Skeleton, Stack, Text } from "@mantine/core";
-import { useMediaQuery } from "@mantine/hooks";
 import { PageTitle } from "../../parts/heading";
 import { useQueues } from "./asking";
 import { EngineAway } from "./EngineAway";
 import { QueueCards } from "./QueueCards";
 import { QueuesTable } from "./QueuesTable";
+import { useIsWide } from "./useIsWide";
 
 export default function QueuesPage() {
   const { data, error, dataUpdatedAt, hasNextPage, fetchNextPage, isFetchingNextPage } = useQueues();
-  const isWide = useMediaQuery("(min-width: 62em)", true, { getInitialValueInEffect: false });
+  const isWide = useIsWide();
   const queues = data?.pages.flatMap((page) => page.items);
   return (
     <Stack>

@@ -12,12 +12,10 @@ export function WorkersTable({ workers }: { workers: QueueDetail["workerList"] }
     );
   }
   return (
-    <Table.ScrollContainer minWidth={300} type="native" tabIndex={0} role="region" aria-label="Live workers">
-      <Table verticalSpacing={6} horizontalSpacing="xs">
+          <Table verticalSpacing={6} horizontalSpacing="xs" aria-label="Live workers">
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>Name</Table.Th>
-            <Table.Th>Address</Table.Th>
+            <Table.Th>Worker</Table.Th>
             <Table.Th ta="right" title="Since it has connected">
               Age
             </Table.Th>
@@ -29,8 +27,12 @@ export function WorkersTable({ workers }: { workers: QueueDetail["workerList"] }
         <Table.Tbody>
           {workers.map((worker) => (
             <Table.Tr key={`${worker.name} ${worker.address}`}>
-              <Table.Td style={{ overflowWrap: "anywhere" }}>{worker.name ?? <Text span size="sm" c="dimmed">unnamed</Text>}</Table.Td>
-              <Table.Td style={{ overflowWrap: "anywhere" }}>{worker.address}</Table.Td>
+              <Table.Td style={{ overflowWrap: "anywhere" }}>
+                <Text size="sm">{worker.name ?? "unnamed"}</Text>
+                <Text size="xs" c="dimmed">
+                  {worker.address}
+                </Text>
+              </Table.Td>
               <Table.Td ta="right" style={{ whiteSpace: "nowrap" }}>
                 {durationText(worker.age * 1_000)}
               </Table.Td>
@@ -41,6 +43,5 @@ export function WorkersTable({ workers }: { workers: QueueDetail["workerList"] }
           ))}
         </Table.Tbody>
       </Table>
-    </Table.ScrollContainer>
   );
 }

@@ -27,7 +27,7 @@ export function PlannedJobs({ title, jobs, none }: PlannedJobsProps) {
           {none}
         </Text>
       )}
-      <ScrollArea.Autosize mah={180} type="auto" viewportProps={{ tabIndex: 0, role: "region", "aria-label": title }}>
+      <ScrollArea.Autosize mah={180} type="auto" viewportProps={{ tabIndex: 0, role: "group", "aria-label": title }}>
         <Stack component="ul" gap={4} m={0} p={0} style={{ listStyle: "none" }}>
           {shown.map((job) => (
             <Group component="li" key={job.id} gap="xs" wrap="nowrap">

@@ -2,7 +2,7 @@ import type { Board } from "../../../board/board";
 
 interface JobPanelProps {
   board: Board;
-  jobId: string;
+  jobId: string | null;
   onClose: () => void;
   onSelect: (jobId: string) => void;
 }

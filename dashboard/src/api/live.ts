@@ -21,7 +21,7 @@ export interface FlowListener {
 
 export interface AllListener {
   flow(flow: Flow): void;
-  /** Changes may have been missed. */
+  /** Changes may have been missed up to now, and none will be from now on: said whenever the subscription stands. */
   missed(): void;
 }
 
@@ -120,10 +120,7 @@ export class Live {
     this.heardAt = Date.now();
     this.become("open");
     for (const [flowId, followed] of this.flows) this.subscribe(flowId, followed);
-    if (this.all.size > 0) {
-      this.send({ action: "subscribe" });
-      for (const listener of this.all) listener.missed();
-    }
+    if (this.all.size > 0) this.send({ action: "subscribe" });
   }
 
   private closed(code: number): void {
@@ -179,7 +176,11 @@ export class Live {
         for (const listener of this.listeners(message.flowId)) listener.line?.(message);
         break;
       case "subscribed":
-        if (message.flowId === null) break;
+        if (message.flowId === null) {
+          // Only now: what is asked before the subscription stands may miss a change between the two.
+          for (const listener of this.all) listener.missed();
+          break;
+        }
         for (const listener of this.listeners(message.flowId)) listener.subscribed?.(message.lastSeq ?? 0);
         break;
       case "error":

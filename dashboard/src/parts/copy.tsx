@@ -16,11 +16,16 @@ export function Copy({ text, what }: { text: string; what: string }) {
   );
 }
 
-/** An id that can be copied. */
-export function Id({ id, what }: { id: string; what: string }) {
+/** Our ids begin with their time: what tells neighbours apart is their end. */
+const SHORT_ID = 8;
+
+/** An id that can be copied, whole also where it is shown short. */
+export function Id({ id, what, short = false }: { id: string; what: string; short?: boolean }) {
   return (
     <Group gap={4} wrap="nowrap" display="inline-flex">
-      <Code style={{ overflowWrap: "anywhere" }}>{id}</Code>
+      <Code style={short ? { whiteSpace: "nowrap" } : { overflowWrap: "anywhere" }} title={short ? id : undefined}>
+        {short ? `…${id.slice(-SHORT_ID)}` : id}
+      </Code>
       <Copy text={id} what={what} />
     </Group>
   );

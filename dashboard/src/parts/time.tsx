@@ -39,6 +39,9 @@ export function localTime(instant: number | string): string {
   return new Date(instant).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** Younger than this, an age is told by the second. */
+const YOUNG_MS = 90_000;
+
 interface InstantProps extends TextProps {
   at: number | string | null | undefined;
   /** Shown as how long ago it was instead of the time of day. */
@@ -47,7 +50,8 @@ interface InstantProps extends TextProps {
 
 /** An instant; UTC stands in the tooltip. */
 export function Instant({ at, ago = false, ...rest }: InstantProps) {
-  const now = useNow(ago ? 5_000 : 0);
+  const isYoung = ago && at != null && Date.now() - new Date(at).getTime() < YOUNG_MS;
+  const now = useNow(isYoung ? 1_000 : ago ? 10_000 : 0);
   if (at == null) return <Text span c="dimmed" {...rest}>–</Text>;
   const date = new Date(at);
   return (

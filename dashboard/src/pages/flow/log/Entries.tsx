@@ -86,7 +86,7 @@ export function Entries({ board, log, found, jump, isFollowing, onFollow, onSele
   };
   const isReachedDrawn = drawn.some(({ index }) => seqAt(index) === reached);
   return (
-    <div ref={scroller} className={styles.scroller} tabIndex={count === 0 ? 0 : -1}>
+    <div ref={scroller} className={styles.scroller} data-days={takesDays(board) || undefined} tabIndex={count === 0 ? 0 : -1}>
       {count === 0 && (
         <Text size="sm" p="md">
           {found === null ? "No entries yet." : "No entry matches so far."}
@@ -128,4 +128,9 @@ export function Entries({ board, log, found, jump, isFollowing, onFollow, onSele
       </ul>
     </div>
   );
+}
+
+/** Whether entries can be of another day than the flow, so that days are said. */
+function takesDays({ flow }: Board): boolean {
+  return flow !== null && new Date(flow.createdAt).toDateString() !== new Date(flow.updatedAt).toDateString();
 }

@@ -31,7 +31,7 @@ export function EntryRow({ event, jobName, day, isOpen, isReachable, onToggle, o
         type="button"
         className={styles.entry}
         data-entry={event.seq}
-        data-long={short.length > 24 || undefined}
+        data-long={short.length > 34 || undefined}
         aria-expanded={isOpen}
         tabIndex={isReachable ? 0 : -1}
         onClick={onToggle}

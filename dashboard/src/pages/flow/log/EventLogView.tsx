@@ -18,7 +18,10 @@ export function EventLogView({ board, onSelect }: EventLogViewProps) {
   const log = useEventLog(board);
   const [filter, setFilter] = useState<Filter>({ kinds: [], text: "" });
   const { found, read } = useMatches(board, log, useDeferredValue(filter));
-  const [isFollowing, setFollowing] = useState(() => board.flow === null || !hasEnded(board.flow.status));
+  // A flow that was running when it was first seen is followed to its last entry, until somebody lets go.
+  const [followed, setFollowing] = useState<boolean | null>(null);
+  if (followed === null && board.flow !== null) setFollowing(!hasEnded(board.flow.status));
+  const isFollowing = followed === true;
   // With a number of its own, so that the same entry can be gone to twice.
   const [jump, setJump] = useState({ to: 0, count: 0 });
   const total = log.lastSeq;

@@ -1,4 +1,4 @@
-import { Button, Checkbox, CloseButton, Group, Indicator, NumberInput, Popover, Stack, Switch, TextInput } from "@mantine/core";
+import { Button, Checkbox, CloseButton, Group, NumberInput, Popover, Stack, Switch, TextInput } from "@mantine/core";
 import { IconFilter, IconHash, IconSearch } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Filter } from "./filter";
@@ -43,11 +43,9 @@ function Kinds({ chosen, onChange }: { chosen: readonly EventKind[]; onChange(ki
   return (
     <Popover position="bottom-start" withArrow shadow="md" trapFocus>
       <Popover.Target>
-        <Indicator disabled={chosen.length === 0} size={8} offset={3}>
-          <Button size="xs" variant="default" leftSection={<IconFilter size={14} aria-hidden />}>
-            {chosen.length === 0 ? "All events" : `${chosen.length} of ${EVENT_KINDS.length} events`}
-          </Button>
-        </Indicator>
+        <Button size="xs" variant={chosen.length === 0 ? "default" : "light"} leftSection={<IconFilter size={14} aria-hidden />}>
+          {chosen.length === 0 ? "All events" : `${chosen.length} of ${EVENT_KINDS.length} events`}
+        </Button>
       </Popover.Target>
       <Popover.Dropdown aria-label="Kinds of events">
         <Checkbox.Group value={[...chosen]} onChange={(kinds) => onChange(kinds as EventKind[])} aria-label="Kinds of events">

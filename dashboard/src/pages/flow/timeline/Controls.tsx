@@ -94,13 +94,13 @@ const SIGNS: [string, string | undefined][] = [
 
 export function Legend() {
   return (
-    <Group gap="2px md" aria-label="What the bars mean" role="group">
+    <div className={`${styles.root} ${styles.legend}`} aria-label="What the bars mean" role="group">
       {SIGNS.map(([word, look]) => (
         <Group key={word} gap={6} wrap="nowrap">
           <span className={`${styles.swatch} ${look}`} aria-hidden />
           <Text size="xs">{word}</Text>
         </Group>
       ))}
-    </Group>
+    </div>
   );
 }

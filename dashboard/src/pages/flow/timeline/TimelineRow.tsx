@@ -7,7 +7,7 @@ import type { Attempt } from "./attempts";
 import { spansOf, timeIn, type Span } from "./history";
 import type { Row } from "./rows";
 import styles from "./timeline.module.css";
-import { rowInWords } from "./words";
+import { timesInWords } from "./words";
 
 const INDENT = 14;
 const DEEPEST_INDENT = 8;
@@ -46,7 +46,6 @@ export function TimelineRow(props: TimelineRowProps) {
       aria-posinset={index + 1}
       aria-expanded={isOpen ?? undefined}
       aria-selected={isSelected}
-      aria-label={rowInWords(job, history, axis.now, isCritical)}
       tabIndex={isReachable ? 0 : -1}
       data-row={job.id}
       className={isCritical ? `${styles.row} ${styles.critical}` : styles.row}
@@ -65,6 +64,10 @@ export function TimelineRow(props: TimelineRowProps) {
         <span className={styles.count}>
           {isCritical && <IconRoute size={13} aria-hidden style={{ verticalAlign: "-2px" }} />}
           {isOpen === false && ` ${below.toLocaleString()}`}
+        </span>
+        <span className="visually-hidden">
+          {isOpen === false ? " jobs below, " : ", "}
+          {timesInWords(history, axis.now, isCritical)}
         </span>
       </div>
       <div className={styles.track} aria-hidden>

@@ -1,7 +1,5 @@
 /** Times and attempts in words. Pure. */
 import { durationText } from "../../../parts/time";
-import { LOOKS } from "../../../theme";
-import type { BoardJob } from "../../../board/jobs";
 import type { Attempt } from "./attempts";
 import { spansOf, timeIn } from "./history";
 
@@ -15,16 +13,14 @@ export function exactly(ms: number): string {
   return `${whole >= 60 ? `${Math.floor(whole / 60).toLocaleString()} h ` : ""}${minutes}${seconds}`;
 }
 
-/** A row for those who do not see its bars. */
-export function rowInWords(job: BoardJob, history: readonly Attempt[], now: number, isCritical: boolean): string {
+/** The bars of a job for those who do not see them. */
+export function timesInWords(history: readonly Attempt[], now: number, isCritical: boolean): string {
   const spans = spansOf(history, now);
   const all = { from: -Infinity, to: Infinity };
   const running = timeIn(spans, "running", all.from, all.to);
   const waiting = timeIn(spans, "waiting", all.from, all.to);
   const delayed = timeIn(spans, "delayed", all.from, all.to);
   return [
-    job.name,
-    LOOKS[job.status].word,
     ...(spans.some((span) => span.kind === "running") ? [`ran ${durationText(running)}`] : ["has not run"]),
     ...(waiting > 0 ? [`waited ${durationText(waiting)}`] : []),
     ...(delayed > 0 ? [`delayed ${durationText(delayed)}`] : []),

@@ -42,6 +42,19 @@ export function localTime(instant: number | string): string {
 /** Younger than this, an age is told by the second. */
 const YOUNG_MS = 90_000;
 
+/** The local time of day, to the millisecond; with the day where that is not this one. */
+export function timeOfDay(at: number | string, day?: string): string {
+  const date = new Date(at);
+  const [hours, minutes, seconds] = [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0"));
+  const time = `${hours}:${minutes}:${seconds}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  if (day === undefined || new Date(day).toDateString() === date.toDateString()) return time;
+  return `${date.toLocaleDateString(undefined, { month: "short", day: "numeric" })} ${time}`;
+}
+
+export function utcText(at: number | string): string {
+  return `${new Date(at).toISOString().replace("T", " ").replace("Z", "")} UTC`;
+}
+
 interface InstantProps extends TextProps {
   at: number | string | null | undefined;
   /** Shown as how long ago it was instead of the time of day. */
@@ -55,7 +68,7 @@ export function Instant({ at, ago = false, ...rest }: InstantProps) {
   if (at == null) return <Text span c="dimmed" {...rest}>–</Text>;
   const date = new Date(at);
   return (
-    <Tooltip label={`${date.toISOString().replace("T", " ").replace("Z", "")} UTC`} withArrow>
+    <Tooltip label={utcText(at)} withArrow>
       <Text span {...rest}>
         <time dateTime={date.toISOString()}>{ago ? ageText(now - date.getTime()) : localTime(date.getTime())}</time>
       </Text>

@@ -2,9 +2,10 @@ import { Anchor, Group, Skeleton, Stack, Text } from "@mantine/core";
 import type { FlowEvent } from "../../../api/types";
 import { Id } from "../../../parts/copy";
 import { Json } from "../../../parts/json";
+import { timeOfDay, utcText } from "../../../parts/time";
 import styles from "./log.module.css";
 import { EVENT_LOOKS } from "./looks";
-import { inShort, timeOf, utcOf } from "./words";
+import { inShort } from "./words";
 
 const BAD: ReadonlySet<string> = new Set(["job.failed", "job.retrying", "flow.failed"]);
 
@@ -38,8 +39,8 @@ export function EntryRow({ event, jobName, day, isOpen, isReachable, onToggle, o
         onFocus={onFocus}
       >
         <span className={styles.seq}>{event.seq}</span>
-        <time className={styles.time} dateTime={event.at} title={utcOf(event.at)}>
-          {timeOf(event.at, day)}
+        <time className={styles.time} dateTime={event.at} title={utcText(event.at)}>
+          {timeOfDay(event.at, day)}
         </time>
         <span className={styles.kind}>
           <Sign size={15} color={`var(--mantine-color-${color}-filled)`} aria-hidden />
@@ -55,7 +56,7 @@ export function EntryRow({ event, jobName, day, isOpen, isReachable, onToggle, o
           <Text size="sm">
             {new Date(event.at).toLocaleString(undefined, { dateStyle: "full", timeStyle: "medium" })}{" "}
             <Text span size="xs">
-              ({utcOf(event.at)})
+              ({utcText(event.at)})
             </Text>
           </Text>
           {event.id != null && (

@@ -91,7 +91,10 @@ function Jump({ lastSeq, onJump }: { lastSeq: number; onJump(seq: number): void 
       value={seq}
       onChange={setSeq}
       onKeyDown={(event) => {
-        if (event.key === "Enter" && typeof seq === "number") onJump(Math.min(seq, lastSeq));
+        if (event.key !== "Enter" || typeof seq !== "number") return;
+        // The entry has the focus then, and the same key would open it.
+        event.preventDefault();
+        onJump(Math.max(1, Math.min(seq, lastSeq)));
       }}
     />
   );

@@ -1,5 +1,6 @@
 /** An entry in short. Pure. */
 import type { FlowEvent } from "../../../api/types";
+import { timeOfDay } from "../../../parts/time";
 
 const LONGEST = 200;
 
@@ -35,7 +36,7 @@ export function inShort(event: FlowEvent): string {
         data.parentId === undefined ? "" : "added while the flow runs",
         data.run === undefined ? "" : `run ${data.run}`,
         data.status === "waiting-children" ? "waits for children" : "",
-        data.until === undefined ? "" : `until ${timeOf(data.until)}`,
+        data.until === undefined ? "" : `until ${timeOfDay(data.until)}`,
       ]
         .filter(Boolean)
         .join(" · ");
@@ -45,19 +46,6 @@ export function inShort(event: FlowEvent): string {
 /** The name of the job of an entry that tells of a new one. */
 export function nameIn(event: FlowEvent): string | undefined {
   return (event.data as EventData).name;
-}
-
-/** The local time of day, to the millisecond; with the day where that is not this one. */
-export function timeOf(at: string, day?: string): string {
-  const date = new Date(at);
-  const [hours, minutes, seconds] = [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0"));
-  const time = `${hours}:${minutes}:${seconds}.${String(date.getMilliseconds()).padStart(3, "0")}`;
-  if (day === undefined || new Date(day).toDateString() === date.toDateString()) return time;
-  return `${date.toLocaleDateString(undefined, { month: "short", day: "numeric" })} ${time}`;
-}
-
-export function utcOf(at: string): string {
-  return `${new Date(at).toISOString().replace("T", " ").replace("Z", "")} UTC`;
 }
 
 function cut(text: string): string {

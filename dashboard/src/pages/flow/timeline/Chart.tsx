@@ -48,7 +48,7 @@ export function Chart(props: ChartProps) {
   const inSight = useInSight(scroller, size.chartWidth + size.roomAfter);
   const full = axis.duration * pixelsPerMs;
   const ticks = ticksBetween(inSight.from / pixelsPerMs, Math.min(inSight.to, full) / pixelsPerMs, pixelsPerMs, size.isNarrow ? 70 : 90);
-  const keys = useRowKeys({ ...props, goTo: virtual.scrollToIndex });
+  const keys = useRowKeys({ ...props, onEscape: () => setHint(null), goTo: virtual.scrollToIndex });
   const point = useCallback((id: string, event: PointerEvent) => {
     const isOnTrack = event.pointerType === "mouse" && (event.target as Element).closest(`.${styles.track}`) !== null;
     setHint(isOnTrack ? { id, x: event.clientX, y: event.clientY } : null);

@@ -2,13 +2,13 @@ import { Group, Paper, Portal, Text } from "@mantine/core";
 import { useLayoutEffect, useRef, useState } from "react";
 import type { BoardJob } from "../../../board/jobs";
 import { StatusBadge } from "../../../parts/status";
-import { localTime } from "../../../parts/time";
+import { timeOfDay } from "../../../parts/time";
 import type { Attempt } from "./attempts";
 import { spansOf } from "./history";
 import styles from "./timeline.module.css";
 import { exactly, outcomeInWords } from "./words";
 
-const MOST_ATTEMPTS = 6;
+const MOST_ATTEMPTS = 4;
 const LONGEST_MESSAGE = 240;
 const APART = 14;
 
@@ -52,6 +52,7 @@ export function Hint({ job, history, now, at }: HintProps) {
 function Times({ attempt, now, many }: { attempt: Attempt; now: number; many: boolean }) {
   const spans = spansOf([attempt], now);
   const message = attempt.message ?? "";
+  const today = new Date(now).toISOString();
   return (
     <>
       {(many || attempt.run > 1) && (
@@ -63,10 +64,10 @@ function Times({ attempt, now, many }: { attempt: Attempt; now: number; many: bo
       <Text component="div" size="xs">
         <table>
           <tbody>
-            {spans.map((span) => (
+            {spans.filter((span) => span.kind === "running" || span.to > span.from).map((span) => (
               <tr key={span.kind}>
                 <td>{span.kind}</td>
-                <td>from {localTime(span.from)}</td>
+                <td>from {timeOfDay(span.from, today)}</td>
                 <td>{exactly(span.to - span.from)}</td>
               </tr>
             ))}
@@ -82,7 +83,7 @@ function Times({ attempt, now, many }: { attempt: Attempt; now: number; many: bo
         </Text>
       )}
       {message !== "" && (
-        <Text size="xs" c="var(--mantine-color-error)" lineClamp={3} style={{ overflowWrap: "anywhere" }}>
+        <Text size="xs" className={styles.message} lineClamp={3} style={{ overflowWrap: "anywhere" }}>
           {message.slice(0, LONGEST_MESSAGE)}
         </Text>
       )}

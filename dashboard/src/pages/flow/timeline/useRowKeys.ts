@@ -11,6 +11,7 @@ interface RowKeysProps {
   onFold(job: BoardJob, isOpen: boolean): void;
   onZoom(factor: number): void;
   onFit(): void;
+  onEscape(): void;
   goTo(index: number): void;
 }
 
@@ -23,7 +24,7 @@ interface RowKeys {
 }
 
 /** The keys of a tree: arrows walk and fold, Enter chooses; + and - zoom, 0 fits. */
-export function useRowKeys({ scroller, rows, onSelect, onFold, onZoom, onFit, goTo }: RowKeysProps): RowKeys {
+export function useRowKeys({ scroller, rows, onSelect, onFold, onZoom, onFit, onEscape, goTo }: RowKeysProps): RowKeys {
   const [reachable, setReachable] = useState<string | null>(null);
   const wanted = useRef<string | null>(null);
 
@@ -67,6 +68,7 @@ export function useRowKeys({ scroller, rows, onSelect, onFold, onZoom, onFit, go
     "=": () => onZoom(1.5),
     "-": () => onZoom(1 / 1.5),
     "0": onFit,
+    Escape: onEscape,
   };
   return {
     press: (event, index) => {

@@ -66,7 +66,7 @@ export function Entries({ board, log, found, jump, isFollowing, onFollow, onSele
     const row = scroller.current?.querySelector<HTMLElement>(`[data-entry="${wanted.current}"]`);
     if (row == null) return;
     wanted.current = null;
-    row.focus({ preventScroll: true });
+    row.focus();
   });
 
   const press = (event: KeyboardEvent, index: number) => {

@@ -35,6 +35,7 @@ export function useRowKeys({ scroller, rows, onSelect, onFold, onZoom, onFit, on
     if (row == null) return;
     wanted.current = null;
     row.focus({ preventScroll: true });
+    row.scrollIntoView({ block: "nearest", inline: "nearest" });
   });
 
   const walk = (index: number) => {

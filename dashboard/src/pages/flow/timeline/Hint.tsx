@@ -1,5 +1,6 @@
-import { Group, Paper, Portal, Text } from "@mantine/core";
+import { Group, Paper, Text } from "@mantine/core";
 import { useLayoutEffect, useRef, useState } from "react";
+import { createPortal } from "react-dom";
 import type { BoardJob } from "../../../board/jobs";
 import { StatusBadge } from "../../../parts/status";
 import { timeOfDay } from "../../../parts/time";
@@ -31,21 +32,20 @@ export function Hint({ job, history, now, at }: HintProps) {
     setPlace({ left: Math.max(8, Math.min(at.x + APART, window.innerWidth - width - 8)), top: Math.max(8, top) });
   }, [at.x, at.y, history.length]);
   const left = history.length - MOST_ATTEMPTS;
-  return (
-    <Portal>
-      <Paper ref={box} className={styles.hint} style={place} withBorder shadow="md" p="xs" aria-hidden>
-        <Group gap="xs" wrap="nowrap" mb={4}>
-          <Text size="sm" fw={600} truncate>
-            {job.name}
-          </Text>
-          <StatusBadge status={job.status} size="sm" />
-        </Group>
-        {left > 0 && <Text size="xs">The last {MOST_ATTEMPTS} of {history.length} attempts:</Text>}
-        {history.slice(-MOST_ATTEMPTS).map((attempt) => (
-          <Times key={`${attempt.run}.${attempt.number}.${attempt.startedAt}`} attempt={attempt} now={now} many={history.length > 1} />
-        ))}
-      </Paper>
-    </Portal>
+  return createPortal(
+    <Paper ref={box} className={styles.hint} style={place} withBorder shadow="md" p="xs" aria-hidden>
+      <Group gap="xs" wrap="nowrap" mb={4}>
+        <Text size="sm" fw={600} truncate>
+          {job.name}
+        </Text>
+        <StatusBadge status={job.status} size="sm" />
+      </Group>
+      {left > 0 && <Text size="xs">The last {MOST_ATTEMPTS} of {history.length} attempts:</Text>}
+      {history.slice(-MOST_ATTEMPTS).map((attempt) => (
+        <Times key={`${attempt.run}.${attempt.number}.${attempt.startedAt}`} attempt={attempt} now={now} many={history.length > 1} />
+      ))}
+    </Paper>,
+    document.body,
   );
 }
 

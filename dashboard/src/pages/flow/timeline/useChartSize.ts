@@ -23,7 +23,7 @@ export function useChartSize(scroller: RefObject<HTMLDivElement | null>): ChartS
     return () => observer.disconnect();
   }, [scroller]);
   const isNarrow = width < NARROW;
-  const namesWidth = isNarrow ? 136 : Math.min(320, Math.round(width * 0.27));
-  const roomAfter = isNarrow ? 64 : 92;
+  const namesWidth = isNarrow ? 124 : Math.min(320, Math.round(width * 0.27));
+  const roomAfter = isNarrow ? 92 : 124;
   return { namesWidth, roomAfter, chartWidth: width - namesWidth - roomAfter, isNarrow };
 }

@@ -34,7 +34,7 @@ interface CanvasProps {
   onShowPage(parentId: string, place: number): void;
 }
 
-export function Canvas(props: CanvasProps) {
+export default function Canvas(props: CanvasProps) {
   return (
     <ReactFlowProvider>
       <EdgeMarks />
@@ -119,38 +119,38 @@ function Window({ board, layout, selected, found, onSelect, onToggle, onShowPage
 
   return (
     <InGraph.Provider value={context}>
-      <ReactFlow
-        ref={frame}
-        className={classes.frame}
-        aria-label="The flow's jobs as a graph"
-        colorMode={scheme}
-        nodes={nodes}
-        edges={edges}
-        nodeTypes={NODE_TYPES}
-        edgeTypes={EDGE_TYPES}
-        onNodesChange={changed}
-        onKeyDown={pressed}
-        onInit={() => show(firstView(layout, room(frame.current)), 0)}
-        ariaLabelConfig={WORDS}
-        onlyRenderVisibleElements
-        autoPanOnNodeFocus={false}
-        nodesDraggable={false}
-        nodesConnectable={false}
-        elevateNodesOnSelect={false}
-        deleteKeyCode={null}
-        selectionKeyCode={null}
-        multiSelectionKeyCode={null}
-        panActivationKeyCode={null}
-        panOnScroll
-        zoomOnDoubleClick={false}
-        minZoom={0.1}
-        maxZoom={1.6}
-      >
-        <Background gap={22} size={1} color={scheme === "dark" ? "var(--mantine-color-dark-5)" : "var(--mantine-color-gray-3)"} />
-        <Panel position="bottom-left">
-          <ViewButtons onFit={() => show(firstView(layout, room(frame.current)))} />
-        </Panel>
-      </ReactFlow>
+      <div ref={frame} className={classes.frame}>
+        <ReactFlow
+          aria-label="The flow's jobs as a graph"
+          colorMode={scheme}
+          nodes={nodes}
+          edges={edges}
+          nodeTypes={NODE_TYPES}
+          edgeTypes={EDGE_TYPES}
+          onNodesChange={changed}
+          onKeyDown={pressed}
+          onInit={() => show(firstView(layout, room(frame.current)), 0)}
+          ariaLabelConfig={WORDS}
+          onlyRenderVisibleElements
+          autoPanOnNodeFocus={false}
+          nodesDraggable={false}
+          nodesConnectable={false}
+          elevateNodesOnSelect={false}
+          deleteKeyCode={null}
+          selectionKeyCode={null}
+          multiSelectionKeyCode={null}
+          panActivationKeyCode={null}
+          panOnScroll
+          zoomOnDoubleClick={false}
+          minZoom={0.1}
+          maxZoom={1.6}
+        >
+          <Background gap={22} size={1} color={scheme === "dark" ? "var(--mantine-color-dark-5)" : "var(--mantine-color-gray-3)"} />
+          <Panel position="bottom-left">
+            <ViewButtons onFit={() => show(firstView(layout, room(frame.current)))} />
+          </Panel>
+        </ReactFlow>
+      </div>
     </InGraph.Provider>
   );
 }

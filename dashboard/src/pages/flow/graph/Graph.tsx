@@ -1,15 +1,17 @@
 import { Group, SegmentedControl, Skeleton, Stack } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
-import { useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
 import type { Board } from "../../../board/board";
 import { placeOf } from "../../../board/jobs";
 import { useOnBoard } from "../../../board/useOnBoard";
-import { Canvas } from "./Canvas";
 import { isOpen, NOTHING_WISHED, openByDefault, withPageAt, withWayTo, withWish } from "./folding";
 import { layOut } from "./layout";
 import { ALL_FAILED, changesWith, found as findIn, step } from "./search";
 import { SearchBox } from "./SearchBox";
 import { TreeList } from "./TreeList";
+
+// A narrow screen begins with the list and may never need this.
+const Canvas = lazy(() => import("./Canvas"));
 
 interface GraphProps {
   board: Board;
@@ -87,15 +89,17 @@ export function Graph({ board, selected, onSelect }: GraphProps) {
         <SegmentedControl data={SHAPES} value={shape} onChange={setWished} size="sm" aria-label="Shown as" flex="none" />
       </Group>
       {layout !== null ? (
-        <Canvas
-          board={board}
-          layout={layout}
-          selected={selected}
-          found={found}
-          onSelect={onSelect}
-          onToggle={toggle}
-          onShowPage={showPage}
-        />
+        <Suspense fallback={<Skeleton height={380} aria-label="Loading" />}>
+          <Canvas
+            board={board}
+            layout={layout}
+            selected={selected}
+            found={found}
+            onSelect={onSelect}
+            onToggle={toggle}
+            onShowPage={showPage}
+          />
+        </Suspense>
       ) : (
         <TreeList
           board={board}

@@ -140,7 +140,9 @@ function Window({ board, layout, selected, found, onSelect, onToggle, onShowPage
           selectionKeyCode={null}
           multiSelectionKeyCode={null}
           panActivationKeyCode={null}
-          panOnScroll
+          // The wheel is the page's; with Ctrl it zooms.
+          zoomOnScroll={false}
+          preventScrolling={false}
           zoomOnDoubleClick={false}
           minZoom={0.1}
           maxZoom={1.6}

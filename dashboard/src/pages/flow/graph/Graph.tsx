@@ -73,7 +73,7 @@ export function Graph({ board, selected, onSelect }: GraphProps) {
   if (size === 0) return <Skeleton height={380} aria-label="Loading" />;
   return (
     <Stack gap="sm">
-      <Group gap="sm" justify="space-between" wrap="nowrap">
+      <Group gap="sm" justify="space-between">
         <SearchBox
           query={query}
           onQuery={ask}

@@ -44,7 +44,11 @@ export const JobCard = memo(function JobCard({ id, data: { fold, isFound }, sele
             </span>
             {job.attemptsMade > 1 && <span>{job.attemptsMade} attempts</span>}
             {percent !== null && <span>{Math.round(percent)} %</span>}
-            {job.startedAt !== null && <Duration from={job.startedAt} to={job.finishedAt} fz="inherit" c="inherit" />}
+            {job.startedAt === null ? (
+              <span>{LOOKS[job.status].word}</span>
+            ) : (
+              <Duration from={job.startedAt} to={job.finishedAt} fz="inherit" c="inherit" />
+            )}
           </div>
         </div>
       </div>

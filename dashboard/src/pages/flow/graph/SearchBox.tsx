@@ -1,6 +1,7 @@
 import { ActionIcon, Button, Group, Text, TextInput, Tooltip } from "@mantine/core";
 import { IconChevronDown, IconChevronUp, IconCircleX, IconSearch } from "@tabler/icons-react";
 import type { KeyboardEvent } from "react";
+import classes from "./search.module.css";
 
 interface SearchBoxProps {
   query: string;
@@ -21,7 +22,7 @@ export function SearchBox({ query, onQuery, matches, place, onStep, failed, onFa
     if (event.key === "Escape") onQuery("");
   };
   return (
-    <Group gap="xs" wrap="nowrap" flex={1} maw={560} miw={0}>
+    <Group gap="xs" wrap="nowrap" className={classes.search}>
       <TextInput
         flex={1}
         miw={120}

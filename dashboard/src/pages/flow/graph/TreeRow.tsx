@@ -72,7 +72,11 @@ export const TreeRow = memo(function TreeRow(props: TreeRowProps) {
       <span className={classes.facts}>
         {job.attemptsMade > 1 && <span>{job.attemptsMade} attempts</span>}
         {percent !== null && <span>{Math.round(percent)} %</span>}
-        {job.startedAt !== null && <Duration from={job.startedAt} to={job.finishedAt} fz="inherit" c="inherit" />}
+        {job.startedAt === null ? (
+          <span>{LOOKS[job.status].word}</span>
+        ) : (
+          <Duration from={job.startedAt} to={job.finishedAt} fz="inherit" c="inherit" />
+        )}
       </span>
       {percent !== null && (
         <span className={classes.progress} style={{ width: `${percent}%`, background: `var(--mantine-color-${LOOKS[job.status].color}-filled)` }} />

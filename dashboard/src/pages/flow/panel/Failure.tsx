@@ -37,13 +37,13 @@ export function Failure({ board, status, error, onSelect }: FailureProps) {
         {error.childId != null && error.childId !== origin && (
           <Group gap={6}>
             <Text size="sm">Because of its child</Text>
-            <JobLink board={board} jobId={error.childId} onSelect={onSelect} />
+            <JobLink board={board} jobId={error.childId} isAmongWords onSelect={onSelect} />
           </Group>
         )}
         {origin != null && (
           <Group gap={6}>
             <Text size="sm">What failed first</Text>
-            <JobLink board={board} jobId={origin} onSelect={onSelect} />
+            <JobLink board={board} jobId={origin} isAmongWords onSelect={onSelect} />
           </Group>
         )}
         {error.stack != null && error.stack !== "" && <Trace stack={error.stack} />}

@@ -33,17 +33,12 @@ export function JobPanel({ board, jobId, onClose, onSelect }: JobPanelProps) {
     );
   if (isNarrow) {
     return (
-      <Drawer
-        opened={jobId !== null}
-        onClose={onClose}
-        position="right"
-        size="100%"
-        title={name ?? "Job"}
-        classNames={{ title: classes.title }}
-        closeButtonProps={{ "aria-label": "Close the job" }}
-      >
-        {content}
-      </Drawer>
+      <Drawer.Root opened={jobId !== null} onClose={onClose} position="right" size="100%">
+        <Drawer.Content aria-label={`Job ${name ?? ""}`} className={classes.page}>
+          <Top name={name ?? "Job"} onClose={onClose} />
+          <div className={classes.content}>{content}</div>
+        </Drawer.Content>
+      </Drawer.Root>
     );
   }
   if (jobId === null) return null;
@@ -85,13 +80,19 @@ function Side({ jobId, name, onClose, children }: SideProps) {
       tabIndex={-1}
       onKeyDown={(event) => event.key === "Escape" && onClose()}
     >
-      <Group justify="space-between" wrap="nowrap" align="flex-start" className={classes.top}>
-        <Title order={2} className={classes.title}>
-          {name}
-        </Title>
-        <CloseButton aria-label="Close the job" onClick={onClose} />
-      </Group>
+      <Top name={name} onClose={onClose} />
       <div className={classes.content}>{children}</div>
     </aside>
+  );
+}
+
+function Top({ name, onClose }: { name: string; onClose(): void }) {
+  return (
+    <Group justify="space-between" wrap="nowrap" align="flex-start" className={classes.top}>
+      <Title order={2} className={classes.title}>
+        {name}
+      </Title>
+      <CloseButton aria-label="Close the job" onClick={onClose} />
+    </Group>
   );
 }

@@ -5,7 +5,7 @@ import classes from "./panel.module.css";
 /** A part of the panel under its own small heading. */
 export function Section({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }) {
   return (
-    <Box component="section" aria-label={title}>
+    <Box>
       <Group justify="space-between" mb={6} gap="xs" mih={24}>
         <Title order={3} className={classes.heading}>
           {title}

@@ -83,7 +83,9 @@ function Window({ board, layout, selected, found, onSelect, onToggle, onShowPage
 
   useEffect(() => {
     const card = found === null ? undefined : layout.byId.get(found.id);
-    if (card !== undefined) show(viewAround(getViewport(), card, room(frame.current)));
+    if (card === undefined) return;
+    frame.current?.scrollIntoView({ block: "nearest" });
+    show(viewAround(getViewport(), card, room(frame.current)));
   }, [found]);
 
   useEffect(() => {

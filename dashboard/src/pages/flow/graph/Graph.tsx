@@ -1,6 +1,6 @@
 import { Group, SegmentedControl, Skeleton, Stack } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
-import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
+import { lazy, memo, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
 import type { Board } from "../../../board/board";
 import { placeOf } from "../../../board/jobs";
 import { useOnBoard } from "../../../board/useOnBoard";
@@ -24,8 +24,11 @@ const SHAPES = [
   { value: "list", label: "List" },
 ];
 
-/** A flow's tree, live: as a graph, or as a list, which is what a narrow screen gets first. */
-export function Graph({ board, selected, onSelect }: GraphProps) {
+/**
+ * A flow's tree, live: as a graph, or as a list, which is what a narrow screen gets first. What changes with the board is
+ * watched where it is shown, so the page around it may be drawn again with every change.
+ */
+export const Graph = memo(function Graph({ board, selected, onSelect }: GraphProps) {
   const isNarrow = useMediaQuery("(max-width: 48em)", undefined, { getInitialValueInEffect: false });
   const [wished, setWished] = useState<string | null>(null);
   const shape = wished ?? (isNarrow ? "list" : "graph");
@@ -114,4 +117,4 @@ export function Graph({ board, selected, onSelect }: GraphProps) {
       )}
     </Stack>
   );
-}
+});

@@ -2,14 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { History } from "./history";
 import { Problem } from "./rest";
-import type { Readiness as Contract } from "./types";
-
-export type Readiness = Contract & {
-  /** Milliseconds by which the record is behind the engine; null while that cannot be told. */
-  recorderLag?: number | null;
-  /** Flows that are not known to be in the engine yet, counted up to 10,000; null while that cannot be told. */
-  dispatchBacklog?: number | null;
-};
+import type { Readiness } from "./types";
 
 /** What was heard of lag and backlog, under these names. */
 export const readinessHistory = new History();

@@ -23,6 +23,8 @@ export type Queue = Schemas["Queue"];
 export type QueuePage = Schemas["QueuePage"];
 export type QueueDetail = Schemas["QueueDetail"];
 export type QueueSettings = Schemas["QueueSettings"];
+export type QueueTask = Schemas["QueueTask"];
+export type QueueTasks = Schemas["QueueTasks"];
 export type Readiness = Schemas["Readiness"];
 export type ProblemBody = Schemas["Problem"];
 

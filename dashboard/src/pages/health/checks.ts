@@ -1,7 +1,7 @@
 /** What there is to know of the service's health: each part with what it means, and the way out when it is not well. */
 import type { LiveState } from "../../api/live";
-import type { Readiness } from "../../api/readiness";
 import type { Sample } from "../../api/history";
+import type { Readiness } from "../../api/types";
 import { durationText } from "../../parts/time";
 
 /** `unknown`: it cannot be told, because what it depends on is away. */

@@ -1,6 +1,6 @@
 import { Group, Stack, Text } from "@mantine/core";
+import type { QueueTask } from "../../api/types";
 import { durationText } from "../../parts/time";
-import type { QueueTask } from "./asking";
 import { Slowest } from "./TasksTable";
 
 /** Jobs by name, what runs longest first, for a narrow window. */

@@ -1,7 +1,7 @@
 import { Anchor, Table } from "@mantine/core";
 import { Link } from "wouter";
+import type { QueueTask } from "../../api/types";
 import { durationText } from "../../parts/time";
-import type { QueueTask } from "./asking";
 import { Amount } from "./cells";
 
 /** Jobs by name, what runs longest first, for a wide window. */

@@ -2,7 +2,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { History, type Series } from "../../api/history";
 import { get } from "../../api/rest";
-import type { Queue, QueueDetail, QueuePage } from "../../api/types";
+import type { Queue, QueueDetail, QueuePage, QueueTasks } from "../../api/types";
 
 const EVERY_MS = 2_000;
 const TASKS_EVERY_MS = 10_000;
@@ -43,27 +43,6 @@ export function useQueue(name: string) {
     refetchInterval: EVERY_MS,
     retry: false,
   });
-}
-
-/** How long the jobs of one name wait and run. Durations are milliseconds, null where none is known. */
-export interface QueueTask {
-  name: string;
-  count: number;
-  failed: number;
-  waiting: Spread;
-  running: Spread;
-  slowest: { id: string; flowId: string; running: number } | null;
-}
-
-interface Spread {
-  median: number | null;
-  p95: number | null;
-}
-
-export interface QueueTasks {
-  /** How many jobs were looked at. */
-  jobs: number;
-  items: QueueTask[];
 }
 
 export function useTasks(name: string) {

@@ -1,7 +1,7 @@
 /** The pages and their addresses. Each page is loaded when it is first opened. */
-import { Center, Loader } from "@mantine/core";
 import { lazy, Suspense } from "react";
 import { Redirect, Route, Router, Switch } from "wouter";
+import { Loading } from "./parts/loading";
 import { Shell } from "./shell";
 
 const FlowsPage = lazy(() => import("./pages/flows/FlowsPage"));
@@ -20,7 +20,7 @@ export function App() {
       </Route>
       <Router base="/ui">
         <Shell>
-          <Suspense fallback={<Waiting />}>
+          <Suspense fallback={<Loading />}>
             <Switch>
               <Route path="/">
                 <Redirect to="/flows" replace />
@@ -48,12 +48,4 @@ function lastSegment(): string {
   } catch {
     return segment;
   }
-}
-
-function Waiting() {
-  return (
-    <Center p="xl">
-      <Loader aria-label="Loading" />
-    </Center>
-  );
 }

@@ -25,6 +25,12 @@ const indigo: MantineColorsTuple = [
   "#233895",
 ];
 
+const DIALOG = {
+  closeButtonProps: { "aria-label": "Close" },
+  attributes: { header: { role: "presentation" } },
+  styles: { title: { fontWeight: 600 } },
+};
+
 export const theme = createTheme({
   primaryColor: "bull",
   primaryShade: { light: 6, dark: 5 },
@@ -34,18 +40,31 @@ export const theme = createTheme({
   fontFamilyMonospace: "ui-monospace, 'JetBrains Mono', SFMono-Regular, Menlo, Consolas, monospace",
   autoContrast: true,
   cursorType: "pointer",
+  components: {
+    // A dialog's heading is not the page's banner, and its cross has a name.
+    Modal: { defaultProps: DIALOG },
+    Drawer: { defaultProps: DIALOG },
+  },
 });
 
 /** Mantine's own are too pale for small text (WCAG AA wants 4.5 : 1). */
 export const readable: CSSVariablesResolver = () => ({
   variables: {},
   light: {
+    "--mantine-color-dimmed": "#646c75",
+    "--mantine-color-placeholder": "#6b737b",
+    "--mantine-color-error": "#c92a2a",
     "--mantine-color-teal-light-color": "#066649",
     "--mantine-color-orange-light-color": "#9c3306",
     "--mantine-color-yellow-light-color": "#7d4a00",
     "--mantine-color-red-light-color": "#b02020",
   },
-  dark: { "--mantine-color-anchor": indigo[3] },
+  dark: {
+    "--mantine-color-dimmed": "#a0a0a0",
+    "--mantine-color-placeholder": "#9a9a9a",
+    "--mantine-color-error": "#ff8787",
+    "--mantine-color-anchor": indigo[3],
+  },
 });
 
 interface Look {

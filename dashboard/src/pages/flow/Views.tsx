@@ -1,8 +1,9 @@
 /** A flow's jobs as a graph, over time, and as a log; beside them what there is to know of one job. */
-import { Center, Loader, Tabs } from "@mantine/core";
+import { Tabs } from "@mantine/core";
 import { IconListDetails, IconSitemap, IconTimeline } from "@tabler/icons-react";
 import { lazy, Suspense } from "react";
 import type { Board } from "../../board/board";
+import { Loading } from "../../parts/loading";
 import { Graph } from "./graph/Graph";
 import { JobPanel } from "./panel/JobPanel";
 import type { View } from "./place";
@@ -37,25 +38,17 @@ export function Views({ board, view, jobId, onShow, onSelect }: ViewsProps) {
           <Graph board={board} selected={jobId} onSelect={onSelect} />
         </Tabs.Panel>
         <Tabs.Panel value="timeline">
-          <Suspense fallback={<Waiting />}>
+          <Suspense fallback={<Loading />}>
             <Timeline board={board} selected={jobId} onSelect={onSelect} />
           </Suspense>
         </Tabs.Panel>
         <Tabs.Panel value="log">
-          <Suspense fallback={<Waiting />}>
+          <Suspense fallback={<Loading />}>
             <EventLogView board={board} onSelect={onSelect} />
           </Suspense>
         </Tabs.Panel>
       </Tabs>
       <JobPanel board={board} jobId={jobId} onClose={() => onSelect(null)} onSelect={onSelect} />
     </>
-  );
-}
-
-function Waiting() {
-  return (
-    <Center p="xl">
-      <Loader aria-label="Loading" />
-    </Center>
   );
 }

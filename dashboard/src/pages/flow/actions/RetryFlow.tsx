@@ -47,8 +47,8 @@ function Asking() {
 function Plan({ plan }: { plan: RetryPlan }) {
   return (
     <Stack>
-      <PlannedJobs title="Runs again" jobs={plan.again} none="Nothing." />
-      <PlannedJobs title="Keeps its result" jobs={plan.reused} none="No result is reused." />
+      <PlannedJobs title="Run again" jobs={plan.again} none="Nothing." />
+      <PlannedJobs title="Keep their results" jobs={plan.reused} none="No result is reused." />
     </Stack>
   );
 }

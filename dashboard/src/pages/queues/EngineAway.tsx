@@ -1,20 +1,27 @@
-import { Alert } from "@mantine/core";
+import { Group, Text } from "@mantine/core";
 import { IconPlugConnectedX } from "@tabler/icons-react";
 import { inWords } from "../../api/rest";
 import { Instant } from "../../parts/time";
 
-/** Says calmly that the engine gave no answer, and from when what is shown is (0: nothing is shown). */
+/** Says calmly that there was no answer, and from when what is shown is (0: nothing is shown). What it means, the banner above says. */
 export function EngineAway({ error, since }: { error: unknown; since: number }) {
   return (
-    <Alert color="orange" icon={<IconPlugConnectedX aria-hidden />} title="No answer just now" role="status">
-      {inWords(error)}{" "}
-      {since > 0 ? (
-        <>
-          What you see is from <Instant at={since} size="sm" />, and is renewed as soon as there is an answer.
-        </>
-      ) : (
-        "It is asked again every 2 seconds."
-      )}
-    </Alert>
+    <Group gap="xs" wrap="nowrap" align="flex-start" role="status">
+      <IconPlugConnectedX size={18} aria-hidden style={{ flexShrink: 0, marginTop: 2 }} />
+      <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+        {sentence(inWords(error))}{" "}
+        {since > 0 ? (
+          <>
+            What you see is from <Instant at={since} size="sm" /> and is renewed as soon as there is an answer.
+          </>
+        ) : (
+          "It is asked again every 2 seconds."
+        )}
+      </Text>
+    </Group>
   );
+}
+
+function sentence(words: string): string {
+  return /[.!?]$/.test(words) ? words : `${words}.`;
 }

@@ -28,7 +28,8 @@ function Asked({ flowId, lastSeq, onSelect }: { flowId: string; lastSeq: number;
 
 const Box = memo(function Box({ explanation, onSelect }: { explanation: Explanation; onSelect: (jobId: string) => void }) {
   const reasons = worthAWord(explanation.reasons);
-  const isAway = explanation.engine !== "ok";
+  // Said once: a reason of that name says it too.
+  const isAway = explanation.engine !== "ok" && !reasons.some(({ reason }) => reason === "engine-away");
   if (reasons.length === 0 && !isAway) return null;
   const usual = usualInWords(explanation.reasons);
   return (

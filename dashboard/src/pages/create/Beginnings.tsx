@@ -74,7 +74,7 @@ function Past({ onPick }: { onPick: (request: unknown) => void }) {
     <>
       <Select
         label="A past flow"
-        placeholder={flows.length === 0 ? "There is none yet" : `One of the last ${flows.length}`}
+        placeholder={data === undefined ? "…" : flows.length === 0 ? "There is none yet" : `One of the last ${flows.length}`}
         disabled={flows.length === 0}
         leftSection={<IconHistory size={16} aria-hidden />}
         searchable

@@ -44,10 +44,12 @@ export default function CreatePage() {
     <Stack gap="md">
       <PageTitle>New flow</PageTitle>
       <div className={classes.page}>
-        <Stack gap="md" className={classes.side}>
+        <div className={classes.begin}>
           <Beginnings onPick={(request) => change(written(request))} />
+        </div>
+        <div className={classes.fields}>
           <RootFields reading={check.reading} text={text} onChange={change} />
-        </Stack>
+        </div>
         <Stack gap="md" className={classes.main}>
           <Paper withBorder className={classes.editor}>
             <Group justify="space-between" px="sm" py={6} className={classes.bar}>
@@ -86,12 +88,12 @@ export default function CreatePage() {
           </Text>
           <FaultList faults={faults} text={check.reading.text} onJump={jump} />
           <Preview check={check} />
-          {refused !== null && refused.faults.length === 0 && (
-            <ProblemAlert error={refused.error} title="The flow was not created" />
-          )}
-          <Verdict check={check} faultCount={faults.length} isSending={isSending} onCreate={submit} />
         </Stack>
       </div>
+      {refused !== null && refused.faults.length === 0 && (
+        <ProblemAlert error={refused.error} title="The flow was not created" />
+      )}
+      <Verdict check={check} faultCount={faults.length} isSending={isSending} onCreate={submit} />
     </Stack>
   );
 }

@@ -22,7 +22,7 @@ export function RootFields({ reading, text, onChange }: RootFieldsProps) {
   const [seconds, setSeconds] = useEager<number | string>(typeof root.deadline === "number" ? root.deadline / 1_000 : "");
   const [failFast, setFailFast] = useEager(root.failFast === true);
   return (
-    <Paper withBorder p="sm" component="fieldset" disabled={!isRoot} style={{ minWidth: 0 }}>
+    <Paper withBorder p="sm" component="fieldset" disabled={!isRoot} m={0} miw={0} aria-label="The flow">
       <Title order={2} size="h5" mb="xs">
         The flow
       </Title>

@@ -66,7 +66,7 @@ export function read(text: string): Reading {
 export function serviceFaults(problem: Problem, reading: Reading): Fault[] {
   const named = problem.faults ?? [];
   const faults = named.length > 0 ? named : [{ pointer: "", detail: problem.detail }];
-  return faults.slice(0, MOST).map((fault) => placed(fault, reading.root, reading.text));
+  return inOrder(faults.slice(0, MOST), reading.root, reading.text);
 }
 
 function readWhole(text: string): Reading {
@@ -83,7 +83,7 @@ function readWhole(text: string): Reading {
     const detail = error instanceof Error ? error.message : String(error);
     return { text, value: undefined, root, isJson: false, faults: [{ pointer: "", detail, from: 0, to: text.length }] };
   }
-  return { text, value, root, isJson: true, faults: schemaFaults(value).map((fault) => placed(fault, root, text)) };
+  return { text, value, root, isJson: true, faults: inOrder(schemaFaults(value), root, text) };
 }
 
 type Named = Pick<Fault, "pointer" | "detail">;
@@ -137,6 +137,14 @@ function inWords({ keyword, instanceLocation, error }: OutputUnit): Named | null
       return { pointer, detail: `must be ${/Expected "(.*)"/.exec(error)?.[1] ?? "of another type"}` };
     case "pattern":
       return { pointer, detail: "has characters that are not allowed here" };
+    case "enum":
+      return { pointer, detail: error.replace(/^Instance does not match any of \[(.*)\]\.$/, "must be one of $1") };
+    case "minLength":
+      return { pointer, detail: `must have at least ${/< (\d+)/.exec(error)?.[1] ?? "1"} characters` };
+    case "maxLength":
+      return { pointer, detail: `must have at most ${/> (\d+)/.exec(error)?.[1] ?? "so many"} characters` };
+    case "maxItems":
+      return { pointer, detail: `must have at most ${/> (\d+)/.exec(error)?.[1] ?? "so many"} items` };
     default:
       return { pointer, detail: error.replace(/^Instance /, "").replace(/\.$/, "") };
   }
@@ -148,6 +156,10 @@ function either(one: string, other: string): string {
   if (one.split(" or ").includes(other.replace(TYPE, "")) || one === other) return one;
   if (!TYPE.test(one) || !TYPE.test(other)) return TYPE.test(other) ? one : TYPE.test(one) ? other : one;
   return `${one} or ${other.replace(TYPE, "")}`;
+}
+
+function inOrder(faults: readonly Named[], root: Node | undefined, text: string): Fault[] {
+  return faults.map((fault) => placed(fault, root, text)).sort((one, other) => one.from - other.from);
 }
 
 /** What is missing stands nowhere: then the place is the nearest thing around it. */

@@ -59,7 +59,12 @@ export default function JsonEditor({ text, onChange, faults, faultsOf, onSubmit,
           // Escape lets the next Tab leave: CodeMirror's own rule, in words below the editor.
           keymap.of([...lintKeymap, ...defaultKeymap, ...historyKeymap, ...foldKeymap, indentWithTab]),
           EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ "aria-label": label, "aria-describedby": describedBy, spellcheck: "false" }),
+          EditorView.contentAttributes.of({
+            "aria-label": label,
+            "aria-describedby": describedBy,
+            spellcheck: "false",
+            tabindex: "0",
+          }),
           EditorView.updateListener.of((update) => {
             if (!update.docChanged) return;
             held.current = update.state.doc.toString();

@@ -8,6 +8,7 @@ import { get } from "../../api/rest";
 import { FLOW_STATUSES, type QueuePage } from "../../api/types";
 import { LOOKS } from "../../theme";
 import { countOf, fieldOf, momentOf, NO_FILTERS, type Filters } from "./filters";
+import { useIsNarrow } from "./useIsNarrow";
 
 const TYPING_MS = 350;
 const SHORTCUTS = [
@@ -23,6 +24,7 @@ interface FilterBarProps {
 }
 
 export function FilterBar({ filters, onChange }: FilterBarProps) {
+  const isNarrow = useIsNarrow();
   const [isOpen, { toggle }] = useDisclosure(false);
   const count = countOf(filters);
   const reset = (
@@ -35,25 +37,27 @@ export function FilterBar({ filters, onChange }: FilterBarProps) {
       Reset
     </Button>
   );
+  const fields = <Fields filters={filters} onChange={onChange} />;
   return (
     <Box component="search" aria-label="Filters">
-      <Group hiddenFrom="sm" justify="space-between" mb="xs">
-        <Button variant="default" leftSection={<IconFilter size={16} aria-hidden />} onClick={toggle} aria-expanded={isOpen}>
-          {count === 0 ? "Filters" : `Filters (${count})`}
-        </Button>
-        {count > 0 && reset}
-      </Group>
-      <Box hiddenFrom="sm">
-        <Collapse expanded={isOpen}>
-          <Fields filters={filters} onChange={onChange} />
-        </Collapse>
-      </Box>
-      <Group visibleFrom="sm" gap="xs" align="flex-end" wrap="nowrap">
-        <Box flex={1}>
-          <Fields filters={filters} onChange={onChange} />
-        </Box>
-        {reset}
-      </Group>
+      {isNarrow ? (
+        <>
+          <Group justify="space-between">
+            <Button variant="default" leftSection={<IconFilter size={16} aria-hidden />} onClick={toggle} aria-expanded={isOpen}>
+              {count === 0 ? "Filters" : `Filters (${count})`}
+            </Button>
+            {count > 0 && reset}
+          </Group>
+          <Collapse expanded={isOpen}>
+            <Box pt="xs">{fields}</Box>
+          </Collapse>
+        </>
+      ) : (
+        <Group gap="xs" align="flex-end" wrap="nowrap">
+          <Box flex={1}>{fields}</Box>
+          {reset}
+        </Group>
+      )}
     </Box>
   );
 }
@@ -148,8 +152,8 @@ function Created({ filters, onChange }: FilterBarProps) {
   const typed = (change: Partial<Filters>) => onChange({ ...filters, ...change }, true);
   return (
     <Popover opened={isOpen} onDismiss={close} position="bottom-end" shadow="md" trapFocus returnFocus>
-      <Popover.Target>
-        <Input.Wrapper label="Created" labelElement="div">
+      <Input.Wrapper label="Created" labelElement="div">
+        <Popover.Target>
           <Button
             variant="default"
             fullWidth
@@ -162,8 +166,8 @@ function Created({ filters, onChange }: FilterBarProps) {
           >
             {rangeText(createdAfter, createdBefore)}
           </Button>
-        </Input.Wrapper>
-      </Popover.Target>
+        </Popover.Target>
+      </Input.Wrapper>
       <Popover.Dropdown maw="calc(100vw - 2rem)" aria-label="When they were created">
         <Group gap="xs" mb="xs">
           {SHORTCUTS.map(({ word, ms }) => (

@@ -1,12 +1,12 @@
 /** Flows as a table, or as cards on a narrow screen. Of a long list only what is near the window is drawn. */
 import { Table } from "@mantine/core";
-import { useMediaQuery } from "@mantine/hooks";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
 import { FlowCard } from "./FlowCard";
 import { COLUMNS, FlowRow } from "./FlowRow";
 import classes from "./flows.module.css";
 import type { Row } from "./rows";
+import { useIsNarrow } from "./useIsNarrow";
 
 const ROW_PX = 45;
 const CARD_PX = 148;
@@ -14,8 +14,7 @@ const CARD_PX = 148;
 const LONG = 60;
 
 export function FlowTable({ rows }: { rows: readonly Row[] }) {
-  const isNarrow = useMediaQuery("(max-width: 47.99em)", window.innerWidth < 768, { getInitialValueInEffect: false });
-  return isNarrow ? <Cards rows={rows} /> : <Lines rows={rows} />;
+  return useIsNarrow() ? <Cards rows={rows} /> : <Lines rows={rows} />;
 }
 
 function Lines({ rows }: { rows: readonly Row[] }) {

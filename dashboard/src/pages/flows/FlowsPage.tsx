@@ -1,7 +1,7 @@
 /** All flows, newest first, as they are now. */
 import { Button, Group, Stack } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
-import { useCallback, useMemo } from "react";
+import { useCallback, useMemo, useRef } from "react";
 import { Link, useSearchParams } from "wouter";
 import { PageTitle } from "../../parts/heading";
 import { FilterBar } from "./FilterBar";
@@ -12,9 +12,15 @@ export default function FlowsPage() {
   const [query, setQuery] = useSearchParams();
   const address = query.toString();
   const filters = useMemo(() => filtersOf(new URLSearchParams(address)), [address]);
+  /** Where the last typing has led: what is typed on from there is no step of its own. */
+  const typed = useRef<string | null>(null);
   const change = useCallback(
-    (next: Filters, isTyped = false) => setQuery(queryOf(next), { replace: isTyped }),
-    [setQuery],
+    (next: Filters, isTyped = false) => {
+      const query = queryOf(next);
+      setQuery(query, { replace: isTyped && typed.current === address });
+      typed.current = isTyped ? query.toString() : null;
+    },
+    [setQuery, address],
   );
   return (
     <Stack gap="md">

@@ -5,10 +5,8 @@ import { LOOKS } from "../theme";
 
 export function StatusBadge({ status, size = "md" }: { status: FlowStatus | JobStatus; size?: "sm" | "md" | "lg" }) {
   const { color, icon: Sign, word } = LOOKS[status];
-  // Mantine's own text on this ground is a little too pale for its size (WCAG AA).
-  const ink = `light-dark(color-mix(in srgb, var(--mantine-color-${color}-9) 70%, black), var(--mantine-color-${color}-2))`;
   return (
-    <Badge variant="light" color={color} c={ink} size={size} radius="sm" leftSection={<Sign size={12} aria-hidden />} tt="none">
+    <Badge variant="light" color={color} size={size} radius="sm" leftSection={<Sign size={12} aria-hidden />} tt="none">
       {word}
     </Badge>
   );

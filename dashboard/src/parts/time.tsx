@@ -31,8 +31,10 @@ function pair(seconds: number, large: number, largeUnit: string, small: number, 
   return rest === 0 ? first : `${first} ${rest} ${smallUnit}`;
 }
 
+/** just now, 40 s ago, 20 min ago, 3 d ago: of an age the largest unit is enough. */
 export function ageText(ms: number): string {
-  return ms < 5_000 ? "just now" : `${durationText(ms)} ago`;
+  if (ms < 5_000) return "just now";
+  return `${durationText(ms).replace(/^(\d+ (?:min|h|d)) .*$/, "$1")} ago`;
 }
 
 export function localTime(instant: number | string): string {

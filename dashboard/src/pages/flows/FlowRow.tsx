@@ -17,17 +17,18 @@ interface Column {
 }
 
 export const COLUMNS: readonly Column[] = [
-  { word: "Status", width: 112 },
+  { word: "Status", width: 128 },
   { word: "Name" },
   { word: "Progress", width: 104 },
   { word: "Jobs", width: 60 },
   { word: "Queue", width: 112, from: "md" },
   { word: "Tags", width: 124, from: "lg" },
-  { word: "Duration", width: 96 },
-  { word: "Age", width: 120 },
+  { word: "Duration", width: 104 },
+  { word: "Age", width: 104 },
   { word: "Id", width: 126, from: "md" },
 ];
-const TAGS_SHOWN = 2;
+/** Tags are shown as long as they have no more characters together; the first always. */
+const TAGS_LENGTH = 12;
 
 export const FlowRow = memo(FlowLine, isSame);
 
@@ -89,10 +90,12 @@ export function Left() {
 
 /** The first tags, and how many more there are. */
 export function Tags({ tags }: { tags: readonly string[] }) {
-  const rest = tags.slice(TAGS_SHOWN);
+  const fitting = tags.filter((_, place) => tags.slice(0, place + 1).join("").length <= TAGS_LENGTH).length;
+  const shown = Math.max(1, fitting);
+  const rest = tags.slice(shown);
   return (
     <Group gap={4} wrap="nowrap" miw={0}>
-      {tags.slice(0, TAGS_SHOWN).map((tag) => (
+      {tags.slice(0, shown).map((tag) => (
         <Badge key={tag} variant="default" size="sm" radius="sm" tt="none" fw={400} miw={28} title={tag}>
           {tag}
         </Badge>

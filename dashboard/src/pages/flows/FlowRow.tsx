@@ -29,6 +29,7 @@ export const COLUMNS: readonly Column[] = [
 ];
 /** Tags are shown as long as they have no more characters together; the first always. */
 const TAGS_LENGTH = 12;
+const MOST_TAGS = 2;
 
 export const FlowRow = memo(FlowLine, isSame);
 
@@ -91,7 +92,7 @@ export function Left() {
 /** The first tags, and how many more there are. */
 export function Tags({ tags }: { tags: readonly string[] }) {
   const fitting = tags.filter((_, place) => tags.slice(0, place + 1).join("").length <= TAGS_LENGTH).length;
-  const shown = Math.max(1, fitting);
+  const shown = Math.min(Math.max(1, fitting), MOST_TAGS);
   const rest = tags.slice(shown);
   return (
     <Group gap={4} wrap="nowrap" miw={0}>

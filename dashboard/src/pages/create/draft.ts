@@ -1,15 +1,14 @@
 /** What is being written, kept in this tab, so that a reload loses neither it nor whether it was sent already. */
+import { TEMPLATE_KEY } from "../../board/request";
 
 const DRAFT = "bullflow.draft";
 const KEY = "bullflow.draft.key";
-/** Clone leaves a request here. */
-const TEMPLATE = "bullflow.template";
 
 /** The text to begin with, if there is one. A template is taken once, in place of what was being written. */
 export function takeDraft(): string | null {
-  const template = sessionStorage.getItem(TEMPLATE);
+  const template = sessionStorage.getItem(TEMPLATE_KEY);
   if (template !== null) {
-    sessionStorage.removeItem(TEMPLATE);
+    sessionStorage.removeItem(TEMPLATE_KEY);
     keepDraft(indented(template));
   }
   return sessionStorage.getItem(DRAFT);

@@ -4,8 +4,8 @@ import { useState } from "react";
 import { useLocation } from "wouter";
 import { get } from "../../../api/rest";
 import type { FlowTree } from "../../../api/types";
+import { leftOutOf, requestOf, TEMPLATE_KEY } from "../../../board/request";
 import { ProblemAlert } from "../../../parts/problem";
-import { TEMPLATE_KEY, templateOf } from "./template";
 
 const MOST_CHILDREN = 5_000;
 
@@ -38,14 +38,13 @@ export function CloneFlow({ flowId }: { flowId: string }) {
 }
 
 function keepTemplate(tree: FlowTree): void {
-  const template = templateOf(tree);
-  if (template === null) {
+  if (leftOutOf(tree) > 0) {
     throw new Error(
       `A job of it has more than ${MOST_CHILDREN.toLocaleString()} children, which is too much for a form. Send its request to POST /flows instead.`,
     );
   }
   try {
-    sessionStorage.setItem(TEMPLATE_KEY, JSON.stringify(template, null, 2));
+    sessionStorage.setItem(TEMPLATE_KEY, JSON.stringify(requestOf(tree), null, 2));
   } catch (cause) {
     throw new Error("It is too large to be handed over within the browser. Send its request to POST /flows instead.", { cause });
   }

@@ -77,7 +77,11 @@ function Window({ board, layout, selected, found, onSelect, onToggle, onShowPage
   // What was pressed stays under the pointer when cards come or go around it.
   useLayoutEffect(() => {
     const after = held.current === null ? undefined : layout.byId.get(held.current.afterId);
-    if (held.current !== null && after !== undefined) show(viewHolding(getViewport(), held.current.before, after), 0);
+    if (held.current !== null && after !== undefined) {
+      show(viewHolding(getViewport(), held.current.before, after), 0);
+      // The button that was pressed may be gone, and the focus with it.
+      afterDrawing(() => document.activeElement === document.body && focusCard(frame.current, after.card.id));
+    }
     held.current = null;
   }, [layout]);
 
@@ -116,7 +120,8 @@ function Window({ board, layout, selected, found, onSelect, onToggle, onShowPage
     const placed = next === null ? undefined : layout.byId.get(next);
     if (placed === undefined) return;
     show(viewWith(getViewport(), placed, room(frame.current)), 0);
-    requestAnimationFrame(() => requestAnimationFrame(() => focusCard(frame.current, placed.card.id)));
+    frame.current?.scrollIntoView({ block: "nearest" });
+    afterDrawing(() => focusCard(frame.current, placed.card.id));
   };
 
   return (
@@ -166,6 +171,11 @@ function room(frame: HTMLElement | null): { width: number; height: number } {
   const panel = document.getElementById(PANEL_ID)?.getBoundingClientRect();
   const covered = panel === undefined ? 0 : Math.max(0, box.right - panel.left);
   return { width: Math.max(box.width - covered, box.width / 3), height: box.height };
+}
+
+/** Only what is in sight is drawn: what has come into sight can be reached two frames later. */
+function afterDrawing(act: () => void): void {
+  requestAnimationFrame(() => requestAnimationFrame(act));
 }
 
 function focusCard(frame: HTMLElement | null, id: string): void {

@@ -6,7 +6,7 @@ import { SIBLINGS_PAGE } from "./folding";
 import { useGraph } from "./graphContext";
 import { countsAmong, countsOf } from "./jobMarks";
 import { TinyCounts } from "./TinyCounts";
-import classes from "./graph.module.css";
+import classes from "./card.module.css";
 
 export type GapCardNode = Node<{ parentId: string; from: number; to: number }, "gap">;
 

@@ -10,7 +10,7 @@ import { countsOf, marksOf, percentOf } from "./jobMarks";
 import type { Fold } from "./layout";
 import { total } from "./search";
 import { TinyCounts } from "./TinyCounts";
-import classes from "./graph.module.css";
+import classes from "./card.module.css";
 
 export type JobCardNode = Node<{ fold: Fold; isFound: boolean }, "job">;
 

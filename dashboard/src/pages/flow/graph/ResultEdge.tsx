@@ -5,7 +5,7 @@ import { useOnBoard } from "../../../board/useOnBoard";
 import { LOOKS } from "../../../theme";
 import { isOfTheBoard, useJob } from "../panel/useJob";
 import { useGraph } from "./graphContext";
-import classes from "./graph.module.css";
+import classes from "./edge.module.css";
 
 /** From a job, or from a card of many, to the parent. */
 export type ResultEdgeType = Edge<{ isLit: boolean; isGap: boolean }, "result">;

@@ -52,7 +52,7 @@ export function viewHolding(view: View, before: Placed, after: Placed): View {
   return {
     zoom: view.zoom,
     x: view.x + (before.x - after.x) * view.zoom,
-    y: view.y + (before.y + before.height / 2 - after.y - after.height / 2) * view.zoom,
+    y: view.y + (before.y - after.y) * view.zoom,
   };
 }
 

@@ -22,7 +22,7 @@ export const ResultEdge = memo(function ResultEdge(props: EdgeProps<ResultEdgeTy
   const hasPassed = status === "completed";
   const isShown = isHovered || (data?.isLit ?? false);
   return (
-    <g onMouseEnter={() => setHovered(true)} onMouseLeave={() => setHovered(false)}>
+    <g className={classes.touched} onMouseEnter={() => setHovered(true)} onMouseLeave={() => setHovered(false)}>
       <BaseEdge
         path={path}
         interactionWidth={16}

@@ -4,7 +4,7 @@ import { Group, Skeleton, Stack } from "@mantine/core";
 export function FlowSkeleton() {
   return (
     <Stack role="status" aria-busy="true">
-      <span className="visually-hidden">The flow is loading</span>
+      <h1 className="visually-hidden">The flow is loading</h1>
       <Skeleton height={14} width={80} />
       <Group justify="space-between">
         <Skeleton height={30} width="min(320px, 60%)" />

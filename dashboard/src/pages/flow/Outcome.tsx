@@ -23,8 +23,8 @@ export function Outcome({ flow, root, nameOf, onSelect }: OutcomeProps) {
   const { color, icon: Sign } = LOOKS[flow.status];
   const culprit = flow.error.originId ?? flow.error.childId ?? (root?.status === "failed" ? root.id : null);
   return (
-    <Alert color={color} icon={<Sign aria-hidden />} title={flow.status === "failed" ? "It has failed" : "It was cancelled"}>
-      <Message text={flow.error.message} />
+    <Alert color={color} icon={<Sign aria-hidden />} title={flow.status === "failed" ? "It has failed" : undefined}>
+      <Message text={flow.status === "failed" ? flow.error.message : capitalised(flow.error.message)} />
       {culprit !== null && (
         <Button variant="default" size="xs" mt="sm" maw="100%" rightSection={<IconArrowRight size={14} aria-hidden />} onClick={() => onSelect(culprit)}>
           {culprit === root?.id ? "Show the job" : `Show the job that failed first${named(nameOf(culprit))}`}
@@ -46,6 +46,10 @@ function Message({ text }: { text: string }) {
       {text}
     </Text>
   );
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function named(name: string | undefined): string {

@@ -34,7 +34,7 @@ export function CheckCard({ check, children }: { check: Check; children?: ReactN
         <Text size="sm" c="dimmed">
           {check.meaning}
         </Text>
-        {check.wellness !== "ok" && (
+        {check.wellness !== "ok" && check.wayOut !== "" && (
           <Text size="sm">
             {check.wayOut.split("`").map((text, place) => (place % 2 === 1 ? <Code key={place}>{text}</Code> : text))}
           </Text>

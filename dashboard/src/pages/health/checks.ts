@@ -13,7 +13,7 @@ export interface Check {
   /** In a word or a number. */
   value: string;
   meaning: string;
-  /** Shown when it is not well. */
+  /** Shown when it is not well; empty when there is none. */
   wayOut: string;
 }
 
@@ -21,7 +21,7 @@ const LATE_MS = 5_000;
 const STUCK_MS = 30_000;
 
 export function partChecks(readiness: Readiness | undefined, line: LiveState): Check[] {
-  return [
+  const checks: Check[] = [
     {
       name: "Store",
       ...said(readiness?.store),
@@ -48,6 +48,8 @@ export function partChecks(readiness: Readiness | undefined, line: LiveState): C
       wayOut: "It is dialled again by itself, and nothing will be missed. If it stays away, look whether a proxy in between lets WebSockets through at /ws.",
     },
   ];
+  // Of what nobody has told anything yet there is nothing to mend.
+  return checks.map((check) => (check.wellness === "unknown" ? { ...check, wayOut: "" } : check));
 }
 
 export function lagCheck(readiness: Readiness | undefined): Check {
@@ -59,7 +61,7 @@ export function lagCheck(readiness: Readiness | undefined): Check {
     meaning: "How long ago something happened in the engine that is not written down yet. What you see is older by this.",
     wayOut:
       lag === null
-        ? "It cannot be told while the store or the engine is away."
+        ? untold(readiness, "It cannot be told while the store or the engine is away.")
         : "A short burst is worked off by itself. If it grows, the store is too slow or the machine is too busy.",
   };
 }
@@ -73,7 +75,7 @@ export function backlogCheck(readiness: Readiness | undefined, samples: readonly
     meaning: "Flows that are accepted and not known to be in the engine yet. Usually none, or a few for a moment.",
     wayOut:
       backlog === null
-        ? "It cannot be told while the store is away."
+        ? untold(readiness, "It cannot be told while the store is away.")
         : "It does not get less: look at the engine and the recorder above. The flows are safe, and start when both are well.",
   };
 }
@@ -84,6 +86,11 @@ export function isStuck(samples: readonly Sample[]): boolean {
   if (last === undefined || (samples[0]?.at ?? 0) > last.at - STUCK_MS) return false;
   const recent = samples.filter(({ at }) => at >= last.at - STUCK_MS).map(({ values }) => values[0] ?? 0);
   return recent.every((value) => value > 0) && (recent.at(-1) ?? 0) >= (recent[0] ?? 0);
+}
+
+/** Why a number is missing, if there was an answer at all. */
+function untold(readiness: Readiness | undefined, why: string): string {
+  return readiness === undefined ? "" : why;
 }
 
 function said(words: string | undefined): Pick<Check, "wellness" | "value"> {

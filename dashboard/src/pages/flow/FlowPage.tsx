@@ -16,7 +16,7 @@ export default function FlowPage({ flowId }: { flowId: string }) {
   const board = useBoard(flowId);
   const { view, jobId, show, select } = usePlace();
   const { flow, jobs, problem } = board;
-  if (problem !== null && problem.status === 404) return <LostFlow flowId={flowId} detail={problem.detail} />;
+  if (problem !== null && problem.status === 404) return <LostFlow detail={problem.detail} />;
   if (flow === null) {
     return (
       <Stack>

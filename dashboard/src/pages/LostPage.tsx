@@ -7,7 +7,7 @@ export default function LostPage() {
     <Stack>
       <PageTitle>There is no such page</PageTitle>
       <Text>
-        Perhaps it was moved. All flows are <Anchor component={Link} href="/flows">here</Anchor>.
+        Perhaps it was moved. All flows are <Anchor component={Link} href="/flows" underline="always">here</Anchor>.
       </Text>
     </Stack>
   );

@@ -1,9 +1,10 @@
 /** A new flow: its request as JSON, checked while it is typed, with fields, templates and past flows beside it. */
-import { Button, Center, Group, Kbd, Loader, Paper, Stack, Text } from "@mantine/core";
+import { Button, Center, Group, Kbd, Paper, Stack, Text } from "@mantine/core";
 import { IconBraces } from "@tabler/icons-react";
 import { format, applyEdits } from "jsonc-parser";
 import { lazy, Suspense, useCallback, useRef, useState } from "react";
 import { Copy } from "../../parts/copy";
+import { Loading } from "../../parts/loading";
 import { PageTitle } from "../../parts/heading";
 import { ProblemAlert } from "../../parts/problem";
 import { Beginnings } from "./Beginnings";
@@ -101,7 +102,7 @@ export default function CreatePage() {
 function Opening() {
   return (
     <Center className={classes.opening}>
-      <Loader aria-label="The editor is being loaded" />
+      <Loading />
     </Center>
   );
 }

@@ -72,6 +72,7 @@ async def test_axe_finds_nothing_on_any_page(browser: Browser, world: World, vie
 async def _violations(page: Page, url: str) -> list[str]:
     await page.goto(url)
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    await expect(page.get_by_role("status").and_(page.get_by_label("Loading"))).to_have_count(0)
     await expect(page.get_by_text("Loading", exact=True)).to_have_count(0)
     results = await Axe().run(page)
     return [

@@ -73,7 +73,7 @@ export const Graph = memo(function Graph({ board, selected, onSelect }: GraphPro
     [shape, jobs, size, folding, byDefault],
   );
 
-  if (size === 0) return <Skeleton height={380} aria-label="Loading" />;
+  if (size === 0) return <Skeleton height={380} role="status" aria-label="Loading" />;
   return (
     <Stack gap="sm">
       <Group gap="sm" justify="space-between">
@@ -92,7 +92,7 @@ export const Graph = memo(function Graph({ board, selected, onSelect }: GraphPro
         <SegmentedControl data={SHAPES} value={shape} onChange={setWished} size="sm" aria-label="Shown as" flex="none" />
       </Group>
       {layout !== null ? (
-        <Suspense fallback={<Skeleton height={380} aria-label="Loading" />}>
+        <Suspense fallback={<Skeleton height={380} role="status" aria-label="Loading" />}>
           <Canvas
             board={board}
             layout={layout}

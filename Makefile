@@ -46,7 +46,7 @@ $(NODE_MODULES)/.package-lock.json: tests/node/package-lock.json | $(VENV)/dev.i
 $(DASHBOARD): $(shell find dashboard -name node_modules -prune -o -name schema.d.ts -o -name flow-schema.json -o -type f -print) | $(VENV)/dev.installed
 	@echo "Building the dashboard …"
 	@test -d dashboard/node_modules || $(NPM) ci --prefix dashboard --no-audit --no-fund --loglevel=error
-	@$(NPM) run build --prefix dashboard --loglevel=error > /dev/null
+	@$(NPM) run build --prefix dashboard --loglevel=error > $(VENV)/dashboard.log || { cat $(VENV)/dashboard.log; exit 1; }
 
 demo: $(VENV)/demo.installed ## Install, start everything, run the video flow, show it live, stop
 	@$(BIN)/python -m examples.video.demo

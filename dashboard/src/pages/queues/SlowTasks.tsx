@@ -9,7 +9,7 @@ import { useIsWide } from "./useIsWide";
 export function SlowTasks({ name }: { name: string }) {
   const { data, error } = useTasks(name);
   const isWide = useIsWide();
-  if (data === undefined) return error === null ? <Skeleton height={90} role="status" role="status" aria-label="Loading" /> : <ProblemAlert error={error} />;
+  if (data === undefined) return error === null ? <Skeleton height={90} role="status" aria-label="Loading" /> : <ProblemAlert error={error} />;
   if (data.items.length === 0) return <Text size="sm">No job of your flows has run here yet.</Text>;
   return (
     <Stack gap="xs">

@@ -57,7 +57,7 @@ export function Timeline({ board, selected, onSelect }: TimelineProps) {
         onFit={scale.fit}
         isFit={scale.isFit}
       />
-      {flow === null && <Skeleton height={200} aria-label="The timeline is being read" />}
+      {flow === null && <Skeleton height={200} role="status" aria-label="Loading" />}
       {flow !== null && <CriticalSummary path={path} hasEnded={hasEnded(flow.status)} />}
       <Chart
         scroller={scroller}

@@ -75,8 +75,9 @@ profile: $(VENV)/bench.installed ## Show where the time goes in a burst
 soak: $(VENV)/dev.installed ## See that neither store nor engine grows while flows come and go (minutes, not in the tests)
 	$(BIN)/python -m bench.soak
 
-pictures: $(VENV)/dev.installed ## Take the pictures of the docs again
+pictures: $(VENV)/dev.installed $(DASHBOARD) ## Take the pictures of the docs again
 	PYTHONPATH=. $(BIN)/python docs/pictures.py > /dev/null
+	PYTHONPATH=. $(BIN)/python docs/screenshots.py > /dev/null
 
 contract: $(VENV)/dev.installed ## Renew dashboard/openapi.json, the contract that the dashboard is built from
 	$(BIN)/python -m bullflow.http.contract > dashboard/openapi.json

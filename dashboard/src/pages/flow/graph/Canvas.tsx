@@ -2,7 +2,7 @@
 import "@xyflow/react/dist/base.css";
 import { Background, Panel, ReactFlow, ReactFlowProvider, useReactFlow, type NodeChange } from "@xyflow/react";
 import { useComputedColorScheme } from "@mantine/core";
-import { useEffect, useLayoutEffect, useMemo, useRef, type KeyboardEvent } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, type CSSProperties, type KeyboardEvent } from "react";
 import type { Board } from "../../../board/board";
 import { PANEL_ID } from "../panel/place";
 import { ViewButtons } from "./ViewButtons";
@@ -22,6 +22,8 @@ const WORDS = {
   "node.a11yDescription.default": "Press Enter to open the job's details. The arrow keys lead to its parent, its children and its neighbours.",
 };
 const MOVE_MS = 250;
+/** Pixels of the window that no card takes: a margin, and the buttons below. */
+const AROUND = 140;
 
 interface CanvasProps {
   board: Board;
@@ -126,7 +128,7 @@ function Window({ board, layout, selected, found, onSelect, onToggle, onShowPage
 
   return (
     <InGraph.Provider value={context}>
-      <div ref={frame} className={classes.frame}>
+      <div ref={frame} className={classes.frame} style={{ "--needed": `${layout.bounds.height + AROUND}px` } as CSSProperties}>
         <ReactFlow
           aria-label="The flow's jobs as a graph"
           colorMode={scheme}

@@ -1,8 +1,8 @@
 """A line between two parts, which a test can cut, freeze and heal.
 
-It listens on TCP and goes on to a server, also one that listens on a Unix socket. A frozen line takes
-whatever is sent and passes nothing on, as a machine does whose cable was pulled; when it is healed,
-what was sent before arrives late.
+It listens on TCP and goes on to a server, which listens on TCP (the service) or on a Unix socket (the others).
+A frozen line takes whatever is sent and passes nothing on, as a machine does whose cable was pulled; when it
+is healed, what was sent before arrives late.
 """
 
 import asyncio
@@ -35,6 +35,8 @@ class Line:
         """The server's url by way of this line."""
         if self._to.startswith("postgres"):
             return f"postgresql://postgres@127.0.0.1:{self._port}{urlsplit(self._to).path}?sslmode=disable"
+        if self._to.startswith("http:"):
+            return f"http://127.0.0.1:{self._port}"
         return f"redis://127.0.0.1:{self._port}"
 
     async def cut(self) -> None:
@@ -88,6 +90,9 @@ class Line:
         if self._to.startswith("postgres"):
             folder = parse_qs(urlsplit(self._to).query)["host"][0]
             return await asyncio.open_unix_connection(Path(folder) / ".s.PGSQL.5432")
+        if self._to.startswith("http:"):
+            there = urlsplit(self._to)
+            return await asyncio.open_connection(there.hostname, there.port)
         return await asyncio.open_unix_connection(unquote(self._to.removeprefix("unix://")))
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,7 +108,7 @@ class Line:
 
 @asynccontextmanager
 async def line(to: str) -> AsyncIterator[Line]:
-    """A line to a server that listens on a Unix socket: Valkey, or Postgres."""
+    """A line to Valkey or Postgres by their Unix sockets, or to a service by its url."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         opened = Line(to)
         server = await opened.begin(listener)

@@ -115,8 +115,9 @@ export class Board {
     if (this.flow === null) return;
     if (ENDS.has(event.event)) {
       const status = event.event.slice("flow.".length) as FlowStatus;
-      this.flow = { ...this.flow, status, finishedAt: event.at };
-      void this.read(); // for its result, or its error
+      // Its result, or its error, is asked for; until then it is not known, which is something else than null.
+      this.flow = { ...this.flow, status, finishedAt: event.at, result: undefined };
+      void this.read();
     } else if (READ_AGAIN.has(event.event)) {
       this.flow = { ...this.flow, status: "waiting", finishedAt: null, error: null };
       void this.read();

@@ -1,5 +1,5 @@
 /** How a flow has ended: its result, or why there is none. */
-import { Alert, Box, Button, Collapse, Group, Text } from "@mantine/core";
+import { Alert, Box, Button, Collapse, Group, Skeleton, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconArrowRight, IconChevronDown, IconChevronRight } from "@tabler/icons-react";
 import { memo, useId, useMemo } from "react";
@@ -18,7 +18,9 @@ interface OutcomeProps {
 }
 
 export function Outcome({ flow, root, nameOf, onSelect }: OutcomeProps) {
-  if (flow.status === "completed") return <Result value={flow.result} />;
+  if (flow.status === "completed") {
+    return flow.result === undefined ? <Skeleton height={36} role="status" aria-label="Loading" /> : <Result value={flow.result} />;
+  }
   if (flow.error == null) return null;
   const { color, icon: Sign } = LOOKS[flow.status];
   const culprit = flow.error.originId ?? flow.error.childId ?? (root?.status === "failed" ? root.id : null);

@@ -26,7 +26,7 @@ export function CountsBar({ counts, label }: { counts: Counts; label: string }) 
   const words = JOB_STATUSES.filter((status) => counts[status]).map((status) => `${counts[status]} ${LOOKS[status].word}`);
   return (
     <Tooltip label={words.join(", ")} withArrow multiline maw={320}>
-      <Progress.Root size="md" aria-label={`${label}: ${words.join(", ")}`}>
+      <Progress.Root size="md" role="group" aria-label={`${label}: ${words.join(", ")}`}>
         {order.map((status) => (
           <Progress.Section
             key={status}

@@ -2,7 +2,7 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
 // `npm run dev` shows the sources beside a service on its usual port.
-const SERVICE = process.env.BULLFLOW_URL ?? "http://127.0.0.1:8000";
+const SERVICE = process.env.BULLFLOW_URL ?? "http://127.0.0.1:8420";
 const API = ["/flows", "/jobs", "/queues", "/healthz", "/readyz", "/openapi.json", "/docs"];
 
 export default defineConfig({
@@ -17,8 +17,9 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      ...Object.fromEntries(API.map((path) => [path, SERVICE])),
-      "/ws": { target: SERVICE, ws: true },
+      // The service serves its own pages alone, so what is passed on says that it comes from there.
+      ...Object.fromEntries(API.map((path) => [path, { target: SERVICE, headers: { origin: SERVICE }, changeOrigin: true }])),
+      "/ws": { target: SERVICE, ws: true, headers: { origin: SERVICE }, changeOrigin: true },
     },
   },
 });

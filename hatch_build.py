@@ -51,7 +51,7 @@ class DashboardHook(BuildHookInterface[Any]):
 
     def _newest_source(self) -> float:
         top = [path for path in self._sources.iterdir() if path.is_file()]
-        below = [path for folder in ("src", "public") for path in (self._sources / folder).rglob("*")]
+        below = [path for folder in ("src", "public", "scripts") for path in (self._sources / folder).rglob("*")]
         return max(path.stat().st_mtime for path in (*top, *below) if path.name not in MADE_HERE)
 
     def _npm(self, *words: str) -> None:

@@ -1,6 +1,6 @@
 """`make bench`: every figure of docs/performance.md, ours beside the peers', in one run.
 
-Names choose measurements; their figures then replace those of the last report. The last three names
+Names choose measurements; their figures then replace those of the last report. The last four names
 are measured only when they are named.
 """
 
@@ -18,6 +18,7 @@ from rich.table import Table
 from bench import report
 from bench.checks import checks
 from bench.control import control
+from bench.dashboard import dashboard
 from bench.databases import SQLITE, Store, postgres
 from bench.end_to_end import end_to_end
 from bench.figures import Curves, Figure
@@ -138,6 +139,7 @@ def _of_one(take: Callable[[Running], Coroutine[Any, Any, list[Row]]]) -> Callab
 BY_NAME_ONLY: dict[str, Callable[[str | None], list[Row]]] = {
     "control": _of_one(control),
     "recovery": _of_one(recovery),
+    "dashboard": _of_one(dashboard),
     "checks": checks,
 }
 

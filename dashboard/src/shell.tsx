@@ -6,6 +6,7 @@ import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import { useReadiness } from "./api/readiness";
 import { useIsCutOff } from "./api/useLive";
+import { Boundary } from "./parts/Boundary";
 
 const PAGES = [
   { to: "/flows", word: "Flows", icon: IconSitemap },
@@ -48,7 +49,7 @@ export function Shell({ children }: { children: ReactNode }) {
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1}>
         <Banners />
-        {children}
+        <Boundary at={location}>{children}</Boundary>
       </AppShell.Main>
     </AppShell>
   );

@@ -121,23 +121,26 @@ class Notifier:
         Raises NotFound.
         """
         # Joined before it is looked at, so that what is written after the look is heard.
-        self._channels.setdefault(flow_id, _Channel()).listeners.add(listener)
+        channel = self._channels.setdefault(flow_id, _Channel())
+        channel.listeners.add(listener)
+        was_handed_out = channel.seq is not None
         try:
-            async with self._database.read() as snapshot:
-                flow = await views.flow(snapshot, user_id, flow_id)
+            flow = await self._look(user_id, flow_id)
+            while not was_handed_out and channel.seq is not None and channel.seq > flow.last_seq:
+                # Others have begun meanwhile, behind what this look has seen: what lies between nobody was handed.
+                flow = await self._look(user_id, flow_id)
         except BaseException:
             self.unfollow(flow_id, listener)
             raise
-        self._begin(flow_id, flow.last_seq)
-        return flow
-
-    def _begin(self, flow_id: str, last: int) -> None:
-        """Hand out what comes after this entry, unless others have begun before."""
-        channel = self._channels.get(flow_id)
-        if channel is not None and channel.seq is None:  # else whoever joined has left meanwhile
-            channel.seq = last
+        if channel.seq is None:
+            channel.seq = flow.last_seq
             # Something may have been written and rung between the look and now.
             self._heard_of(flow_id, channel.heard_of)
+        return flow
+
+    async def _look(self, user_id: str, flow_id: str) -> FlowView:
+        async with self._database.read() as snapshot:
+            return await views.flow(snapshot, user_id, flow_id)
 
     def unfollow(self, flow_id: str, listener: Listener) -> None:
         channel = self._channels.get(flow_id)

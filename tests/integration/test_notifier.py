@@ -170,6 +170,21 @@ async def test_what_comes_between_the_look_and_the_beginning_is_not_missed(tail:
     assert ear.seqs == [2, 3]
 
 
+async def test_whoever_looks_before_another_has_begun_behind_that_looks_again(tail: Tail) -> None:
+    """What lies between the two looks is handed to nobody."""
+    flow_id, ear, other = await tail.flow(), Ear(), Ear()
+
+    async def another_follows() -> None:
+        await tail.write(flow_id, 2)
+        await tail.follow(flow_id, other)
+
+    tail.database.after_a_read = another_follows
+    assert await tail.follow(flow_id, ear) == 3
+    await tail.tell(flow_id, 1)
+
+    assert (ear.seqs, other.seqs) == ([4], [4])
+
+
 async def test_whoever_leaves_before_it_is_known_where_to_begin_leaves_nothing_behind(tail: Tail) -> None:
     flow_id, ear = await tail.flow(), Ear()
 

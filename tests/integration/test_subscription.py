@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,20 @@ async def test_who_has_just_caught_up_has_room_for_live_entries(tail: Tail, data
 
     assert not watch.outbox.is_given_up
     assert taken + await watch.take(BOUND * 3 + BOUND // 2 - len(taken)) == list(range(1, BOUND * 3 + BOUND // 2 + 1))
+
+
+async def test_what_is_too_much_to_be_kept_aside_while_it_joins_is_read_from_the_log(tail: Tail, data_dir: Path) -> None:
+    watch, more = await a_watch(tail, data_dir, entries=5), BOUND + 5
+    await watch.subscription.join(0)
+    rooms, outbox = await tail.rooms(data_dir, socket_buffer=BOUND), Outbox(BOUND)
+    late = Subscription(rooms, watch.flow_id, outbox, wrap=lambda seq, _: b"%d" % seq, with_progress=True)
+    tail.database.after_a_read = partial(watch.tell, more)
+    await late.join(0)
+    watch = Watch(tail, watch.flow_id, late, outbox)
+    catching_up = asyncio.create_task(late.catch_up())
+
+    assert await watch.take(5 + more) == list(range(1, 5 + more + 1))
+    await catching_up
 
 
 async def test_live_entries_that_are_too_many_to_be_kept_aside_are_read_from_the_log(

@@ -42,7 +42,9 @@ interface Followed {
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 8_000;
 const PING_EVERY_MS = 15_000;
+const DIAL_WITHIN_MS = 10_000;
 const TOO_SLOW = 4008;
+const GONE = "not-found";
 
 export class Live {
   state: LiveState = "connecting";
@@ -50,6 +52,8 @@ export class Live {
   private pause = FIRST_PAUSE_MS;
   private redial: ReturnType<typeof setTimeout> | null = null;
   private heardAt = 0;
+  private pingedAt = 0;
+  private dialledAt = 0;
   private readonly flows = new Map<string, Followed>();
   private readonly all = new Set<AllListener>();
   private readonly watchers = new Set<() => void>();
@@ -106,6 +110,7 @@ export class Live {
 
   private dial(): void {
     this.redial = null;
+    this.dialledAt = Date.now();
     const socket = new WebSocket(this.url);
     this.socket = socket;
     socket.onopen = () => this.opened();
@@ -132,15 +137,20 @@ export class Live {
     this.redial = setTimeout(() => this.dial(), wait);
   }
 
-  /** A line may be dead without a word: it is asked for one. */
+  /**
+   * A line may be dead without a word: it is asked for one. Dead is one that has not answered by the next look, however
+   * long the browser lets a page in the background wait for that.
+   */
   private look(): void {
-    if (this.socket === null || this.state !== "open") return;
-    if (Date.now() - this.heardAt > 2 * PING_EVERY_MS) {
+    if (this.socket === null) return;
+    const isDead = this.state === "open" ? this.heardAt < this.pingedAt : Date.now() - this.dialledAt > DIAL_WITHIN_MS;
+    if (isDead) {
       const dead = this.socket;
       this.closed(0);
       dead.onclose = null;
       dead.close();
-    } else {
+    } else if (this.state === "open") {
+      this.pingedAt = Date.now();
       this.send({ action: "ping" });
     }
   }
@@ -184,12 +194,23 @@ export class Live {
         for (const listener of this.listeners(message.flowId)) listener.subscribed?.(message.lastSeq ?? 0);
         break;
       case "error":
-        if (message.flowId === undefined) break;
-        for (const listener of this.listeners(message.flowId)) listener.failed?.(message.code, message.detail);
+        this.refused(message.code, message.detail, message.flowId);
         break;
       case "pong":
         break;
     }
+  }
+
+  private refused(code: string, detail: string, flowId: string | undefined): void {
+    if (flowId === undefined) {
+      console.error(`the service has refused a message: ${code}, ${detail}`);
+      return;
+    }
+    for (const listener of this.listeners(flowId)) listener.failed?.(code, detail);
+    const followed = this.flows.get(flowId);
+    if (code === GONE || followed === undefined) return;
+    // Whatever keeps it from being followed passes, and nobody else would ask again on a line that is open.
+    setTimeout(() => this.flows.get(flowId) === followed && this.subscribe(flowId, followed), LONGEST_PAUSE_MS / 2);
   }
 
   private heardEvent(event: FlowEvent): void {

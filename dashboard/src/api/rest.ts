@@ -61,7 +61,8 @@ async function ask<T>(method: string, path: string, wish: Wish): Promise<T> {
     });
   } catch (error) {
     if (wish.signal?.aborted) throw error;
-    throw new Problem(0, "No answer", "The service does not answer. It is asked again by itself.");
+    const so = method === "GET" ? "It is asked again by itself." : "It is not known whether it was done: look before you try again.";
+    throw new Problem(0, "No answer", `The service does not answer. ${so}`);
   }
   if (answer.status === 204) return undefined as T;
   const body: unknown = await answer.json().catch(() => null);

@@ -30,15 +30,19 @@ export class Board {
   version = 0;
   /** The last entry that is in what is shown. */
   lastSeq = 0;
-  /** Hears every entry once, in order, from the moment on when the board was read. */
+  /** Hears entries in order and none twice; what a new reading of the board has jumped over, it does not hear. */
   readonly onEvent = new Set<EventListener>();
   readonly onLine = new Set<LineListener>();
+  /** Hears that the log is followed, again after each loss of the line: what has no number may have been missed. */
+  readonly onSubscribed = new Set<() => void>();
 
   private readonly watchers = new Set<() => void>();
   private stopFollowing: (() => void) | null = null;
   private frame: number | null = null;
   private again: ReturnType<typeof setTimeout> | null = null;
-  private isOpen = false;
+  isOpen = false;
+  private isReading = false;
+  private isToReadAgain = false;
 
   constructor(readonly flowId: string) {}
 
@@ -63,6 +67,21 @@ export class Board {
 
   /** Read everything again. What is older than what is shown is thrown away. */
   async read(): Promise<void> {
+    if (this.isReading) {
+      this.isToReadAgain = true; // what is under way was asked too early
+      return;
+    }
+    this.isReading = true;
+    await this.ask();
+    this.isReading = false;
+    this.changed();
+    if (this.isToReadAgain && this.isOpen) {
+      this.isToReadAgain = false;
+      await this.read();
+    }
+  }
+
+  private async ask(): Promise<void> {
     try {
       const outline = await get<Outline>(`/flows/${encodeURIComponent(this.flowId)}/outline`);
       if (!this.isOpen) return;
@@ -75,7 +94,6 @@ export class Board {
       if (this.problem.status === 404) this.flow = null;
       else this.readSoon();
     }
-    this.changed();
   }
 
   private readSoon(): void {
@@ -95,6 +113,7 @@ export class Board {
       event: (event) => this.heard(event),
       progress: (jobId, progress) => this.progressed(jobId, progress),
       line: (line) => this.onLine.forEach((listener) => listener(line)),
+      subscribed: () => this.onSubscribed.forEach((listener) => listener()),
       failed: (code) => {
         if (code === "not-found") void this.read();
       },
@@ -103,6 +122,11 @@ export class Board {
 
   private heard(event: FlowEvent): void {
     if (this.flow === null || event.seq <= this.lastSeq) return;
+    if (event.seq > this.lastSeq + 1) {
+      // What lies between is not known, so what is shown would be wrong.
+      void this.read();
+      return;
+    }
     this.lastSeq = event.seq;
     this.flow = { ...this.flow, lastSeq: event.seq, updatedAt: event.at };
     if (!this.jobs.fold(event)) this.foldFlow(event);

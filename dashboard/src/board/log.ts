@@ -77,12 +77,13 @@ export class EventLog {
 
   private heard(event: FlowEvent): void {
     this.put(event);
+    this.forget();
     for (const reading of this.readings) this.feed(reading);
     this.changed();
   }
 
   private load(): void {
-    while (this.loading.size < AT_A_TIME) {
+    while (this.board.isOpen && this.loading.size < AT_A_TIME) {
       const place = this.nextToLoad();
       if (place === null) return;
       this.loading.add(place);

@@ -1,6 +1,9 @@
 /** The request that would make a flow again. Nothing here knows of time or network. */
 import type { FlowTree, JobNode } from "../api/types";
 
+/** As many children of one job as the service shows in a tree; more is too much for a form. */
+export const MOST_CHILDREN = 5_000;
+
 /** Where the form for a new flow finds the request that was chosen, as JSON text. */
 export const TEMPLATE_KEY = "bullflow.template";
 

@@ -51,8 +51,8 @@ def up(
 ) -> None:
     """Run everything until Ctrl-C, in one process: service, recorder and the workers you name.
 
-    With --processes the workers get processes of their own, and with them other cores. Without --database-url
-    and --redis-url it brings its own: SQLite and Valkey in the data directory.
+    The dashboard is at the address that it prints. With --processes the workers get processes of their own, and with
+    them other cores. Without --database-url and --redis-url it brings its own: SQLite and Valkey in the data directory.
 
     Example: bullflow up examples.video:worker --port 8420
     """

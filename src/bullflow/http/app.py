@@ -47,6 +47,7 @@ class App(FastAPI):
 
 def create_app(rooms: Rooms) -> FastAPI:
     """The application over these rooms."""
+    pages.loaded(pages.STATIC)
     app = routed()
     app.state.rooms = rooms
     app.state.stopping = asyncio.Event()  # set by the server; what would stay open ends then

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request, Response
 STATIC = Path(__file__).with_name("static")
 INDEX = "index.html"
 NOT_BUILT = """\
-The dashboard was not built. In a checkout `make dashboard` builds it; the API is there all the same, see /docs.
+The dashboard was not built. In a checkout `make dashboard` builds it; then start the service again. The API is there all the same, see /docs.
 """
 POLICY = "; ".join(
     (
@@ -51,7 +51,7 @@ class _File:
 @router.api_route("/ui/{path:path}", methods=["GET", "HEAD"])
 async def dashboard(request: Request, path: str = "") -> Response:
     """A file of the dashboard, or the page that shows what the path names."""
-    files = _files(STATIC)
+    files = loaded(STATIC)
     if INDEX not in files:
         return Response(NOT_BUILT, 503, media_type="text/plain")
     if path.startswith("assets/") and path not in files:
@@ -70,8 +70,8 @@ def _answer(request: Request, file: _File) -> Response:
 
 
 @cache
-def _files(folder: Path) -> Mapping[str, _File]:
-    """All files of the folder by their paths below it."""
+def loaded(folder: Path) -> Mapping[str, _File]:
+    """All files of the folder by their paths below it. Read when the service starts: to compress them takes a while."""
     return {
         path.relative_to(folder).as_posix(): _file(path, path.parent.name == "assets")
         for path in sorted(folder.rglob("*"))

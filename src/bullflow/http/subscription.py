@@ -38,13 +38,15 @@ class Subscription:
         self._with_progress = with_progress
         self._aside: deque[tuple[int, bytes]] | None = deque()
         self._sent = 0
+        self._live_after = 0
 
     async def join(self, after: int) -> int:
         """Begin to hear; returns the number of the last entry. Raises NotFound, also for another user's flow."""
         self._sent = after
         ids.flow_id(self.flow_id)
         flow = await self._rooms.notifier.follow(self._rooms.user_id, self.flow_id, self)
-        self._live_after = flow.last_seq
+        # What came while it was joining may have been too much to keep aside, and is read from the log as well.
+        self._live_after = max(self._live_after, flow.last_seq)
         return flow.last_seq
 
     async def catch_up(self) -> None:

@@ -36,10 +36,14 @@ class Work(Generic[T]):
         """In the thread."""
         try:
             tell = partial(self._settle, self._do())
+        except StopIteration as error:
+            # A future takes any error but this.
+            tell = partial(self._fail, RuntimeError(f"a statement has raised {error!r}"))
         except BaseException as error:  # whoever waits decides, whatever it is
             tell = partial(self._fail, error)
         with suppress(RuntimeError):  # the loop has been closed meanwhile
             self._loop.call_soon_threadsafe(tell)
+        del tell  # the traceback of an error holds this frame, which must not hold the error
 
     def _settle(self, result: T) -> None:
         if not self.answer.done():
@@ -66,10 +70,13 @@ class Threads:
     def __init__(self, most: int) -> None:
         self._most = most
         self._begun = 0
+        self._is_closed = False
         self._waiting: SimpleQueue[Work[Any] | None] = SimpleQueue()
 
     def start(self, do: Callable[[], T]) -> Work[T]:
-        """Have a thread do this, after what was started before."""
+        """Have a thread do this, after what was started before; raises RuntimeError when they were closed."""
+        if self._is_closed:
+            raise RuntimeError("the store is closed")
         work = Work(do)
         self._waiting.put(work)
         if self._begun < self._most:
@@ -84,5 +91,6 @@ class Threads:
 
     def close(self) -> None:
         """Let the threads end when what was started is done."""
+        self._is_closed = True
         for _ in range(self._begun):
             self._waiting.put(None)

@@ -5,7 +5,7 @@ import { IconHistory, IconTemplate } from "@tabler/icons-react";
 import { useState } from "react";
 import { get } from "../../api/rest";
 import type { Flow, FlowPage, FlowTree } from "../../api/types";
-import { leftOutOf, requestOf } from "../../board/request";
+import { leftOutOf, MOST_CHILDREN, requestOf } from "../../board/request";
 import { ProblemAlert } from "../../parts/problem";
 import { ageText } from "../../parts/time";
 import { LOOKS } from "../../theme";
@@ -14,7 +14,6 @@ import { TEMPLATES } from "./templates";
 
 const PAST = 20;
 /** As many children as the service puts into a tree. */
-const MOST_CHILDREN = 5_000;
 
 export function Beginnings({ onPick }: { onPick: (request: unknown) => void }) {
   return (

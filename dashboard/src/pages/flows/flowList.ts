@@ -91,7 +91,7 @@ export class FlowList {
     if (this.isToReadAgain && this.isOpen) {
       this.isToReadAgain = false;
       await this.read();
-    } else if (!this.rows.isRead && isPassing(this.error)) {
+    } else if (isPassing(this.error)) {
       this.readSoon();
     }
     this.changed();

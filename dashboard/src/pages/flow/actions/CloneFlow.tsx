@@ -4,10 +4,8 @@ import { useState } from "react";
 import { useLocation } from "wouter";
 import { get } from "../../../api/rest";
 import type { FlowTree } from "../../../api/types";
-import { leftOutOf, requestOf, TEMPLATE_KEY } from "../../../board/request";
+import { leftOutOf, MOST_CHILDREN, requestOf, TEMPLATE_KEY } from "../../../board/request";
 import { ProblemAlert } from "../../../parts/problem";
-
-const MOST_CHILDREN = 5_000;
 
 /** Opens the form for a new flow with this one's request in it. The form is the question: nothing is made before it is sent. */
 export function CloneFlow({ flowId }: { flowId: string }) {
@@ -18,7 +16,7 @@ export function CloneFlow({ flowId }: { flowId: string }) {
     setBusy(true);
     try {
       keepTemplate(await get<FlowTree>(`/flows/${encodeURIComponent(flowId)}/tree`, { maxChildren: MOST_CHILDREN }));
-      navigate(`/flows/new?from=${encodeURIComponent(flowId)}`);
+      navigate("/flows/new");
     } catch (raised) {
       setError(raised);
     } finally {

@@ -58,7 +58,7 @@ export function Entries({ board, log, found, jump, isFollowing, onFollow, onSele
     wanted.current = seqAt(place);
     setReached(seqAt(place));
     virtual.scrollToIndex(place, { align: "center" });
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- only when somebody asks for it
+    // Only when somebody asks for it
   }, [jump]);
   // A row that was out of sight, or not read, is there only later.
   useEffect(() => {

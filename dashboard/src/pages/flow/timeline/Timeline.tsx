@@ -36,10 +36,10 @@ export function Timeline({ board, selected, onSelect }: TimelineProps) {
   const duration = Math.max(1, end - start);
 
   const history = useMemo(() => (job: Parameters<typeof historyOf>[0]) => historyOf(job, jobs, attempts), [jobs, attempts]);
-  // eslint-disable-next-line react-hooks/exhaustive-deps -- the jobs change in place, and the version with them
+  // The jobs change in place, and the version with them
   const path = useMemo(() => criticalPath(jobs, history, now), [jobs, history, now, board.version, read]);
   const steps = path.steps.map((step) => step.id).join();
-  // eslint-disable-next-line react-hooks/exhaustive-deps -- only which jobs it has matters to the rows
+  // Only which jobs it has matters to the rows
   const shownPath = useMemo(() => (isCriticalOnly ? path : null), [isCriticalOnly, steps]);
   const rows = useRows(jobs, shownPath, now);
   const scale = useScale(scroller, size.namesWidth, size.chartWidth, duration);

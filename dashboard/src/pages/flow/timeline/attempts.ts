@@ -21,13 +21,6 @@ export interface Attempt {
 
 export type Attempts = ReadonlyMap<string, readonly Attempt[]>;
 
-/** The attempts of all jobs, from the entries of a log in their order. */
-export function attemptsOf(events: Iterable<FlowEvent>): Attempts {
-  const book = new AttemptBook();
-  for (const event of events) book.take(event);
-  return book.attempts;
-}
-
 /** Attempts that grow as entries come in, in their order. */
 export class AttemptBook {
   readonly attempts = new Map<string, Attempt[]>();

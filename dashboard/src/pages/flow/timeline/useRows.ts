@@ -17,14 +17,12 @@ export function useRows(jobs: Jobs, path: CriticalPath | null, now: number): Row
   const [folds, setFolds] = useState<Folds>({ byId: new Map(), all: null });
   const isRead = jobs.root !== undefined;
   // What was unfolded at first stays so while the flow grows.
-  // eslint-disable-next-line react-hooks/exhaustive-deps
   const levels = useMemo(() => levelsAtFirst(jobs), [isRead]);
   const everySecond = order === "tree" ? 0 : Math.floor(now / 1_000);
   const rows = useMemo(() => {
     if (path !== null) return pathRows(jobs, path);
     if (order !== "tree") return flatRows(jobs.byId.values(), order, now);
     return treeRows(jobs, (job) => folds.byId.get(job.id) ?? folds.all ?? job.depth < levels - 1);
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [jobs, jobs.byId.size, path, order, folds, levels, everySecond]);
   return {
     rows,

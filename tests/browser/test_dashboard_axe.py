@@ -62,7 +62,9 @@ async def test_axe_finds_nothing_on_any_page(browser: Browser, world: World, vie
     size, colours = VIEWS[view]
     context = await browser.new_context(viewport=size, color_scheme=colours, reduced_motion="reduce")
     page = await context.new_page()
-    found = {path: await _violations(page, f"{world.site.url}/ui/{path}") for path in world.paths(rare=view == "wide-light")}
+    found = {
+        path: await _violations(page, f"{world.site.url}/ui/{path}") for path in world.paths(rare=view == "wide-light")
+    }
 
     bad = [f"{path}: {violation}" for path, violations in found.items() for violation in violations]
     assert bad == []

@@ -10,6 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Dialog, Page, ViewportSize, expect
 
 from bullflow import AsyncClient, Job
+from support.eventually import eventually
 from support.lines import line
 from support.screen import badge, graph, panel, record_states, shown_states
 from support.servers import SqliteServer, Valkey
@@ -217,8 +218,12 @@ async def test_hostile_texts_are_texts_where_a_flow_waits_in_a_queue(page: Page,
 
 async def stays_in_the_window(page: Page) -> None:
     """Nothing makes the page scroll sideways, also on a phone, and nothing has become an element that was a text."""
-    root = "document.documentElement"
+
+    async def fits() -> bool:
+        fits: bool = await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        return fits
+
     for size in (NARROW, WIDE):
         await page.set_viewport_size(size)
-        await page.wait_for_function(f"{root}.scrollWidth <= {root}.clientWidth")
+        await eventually(fits)
     await expect(page.locator("img[onerror]")).to_have_count(0)

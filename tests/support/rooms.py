@@ -117,6 +117,7 @@ class Tail:
             notifier=self.notifier,
             user_id=await self.submitter.user(),
             probes={},
+            gauges={},
         )
 
 

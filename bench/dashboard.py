@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 from playwright.async_api import CDPSession, Page, async_playwright, expect
 
@@ -68,7 +69,9 @@ async def _weight(url: str, name: str) -> Row:
         sizes: dict[str, float] = {}
         ours: set[str] = set()
         session.on("Network.responseReceived", lambda event: _note(ours, event))
-        session.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}))
+        session.on(
+            "Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]})
+        )
         await session.send("Network.enable")
         await page.goto(url)
         await expect(page.get_by_role("heading", level=1)).to_be_visible()
@@ -111,10 +114,13 @@ async def _updates(running: Running, client: AsyncClient) -> list[Row]:
         await client.wait(created.id, timeout=UPDATED_FOR * 3)
         await asyncio.sleep(2)
         after = await _heap(session)
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     late = sum(gap > 1.5 * FRAME for gap in gaps) / len(gaps)
     return [
-        (f"frames while {rate:.0f} updates/s are shown", f"p50 {statistics.median(gaps):.1f} ms, p95 {percentile(gaps, 95):.1f} ms, {late:.1%} late"),
+        (
+            f"frames while {rate:.0f} updates/s are shown",
+            f"p50 {statistics.median(gaps):.1f} ms, p95 {percentile(gaps, 95):.1f} ms, {late:.1%} late",
+        ),
         (f"heap before and after {children * 2:,} updates", f"{before:.1f} and {after:.1f} MiB"),
     ]
 

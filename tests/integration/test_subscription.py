@@ -73,7 +73,7 @@ async def test_who_has_just_caught_up_has_room_for_live_entries(tail: Tail, data
     assert taken + await watch.take(BOUND * 3 + BOUND // 2 - len(taken)) == list(range(1, BOUND * 3 + BOUND // 2 + 1))
 
 
-async def test_what_is_too_much_to_be_kept_aside_while_it_joins_is_read_from_the_log(tail: Tail, data_dir: Path) -> None:
+async def test_what_is_too_much_to_keep_aside_while_it_joins_is_read_from_the_log(tail: Tail, data_dir: Path) -> None:
     watch, more = await a_watch(tail, data_dir, entries=5), BOUND + 5
     await watch.subscription.join(0)
     rooms, outbox = await tail.rooms(data_dir, socket_buffer=BOUND), Outbox(BOUND)

@@ -17,7 +17,8 @@ from fastapi import APIRouter, Request, Response
 STATIC = Path(__file__).with_name("static")
 INDEX = "index.html"
 NOT_BUILT = """\
-The dashboard was not built. In a checkout `make dashboard` builds it; then start the service again. The API is there all the same, see /docs.
+The dashboard was not built. In a checkout `make dashboard` builds it; then start the service again.
+The API is there all the same, see /docs.
 """
 POLICY = "; ".join(
     (

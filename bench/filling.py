@@ -14,6 +14,8 @@ FLOWS_A_COMMIT = 20_000
 OLDER = 86_400_000
 """How much older the first copy's id is, in milliseconds: room for so many copies."""
 
+_TIMES = ("created_at", "updated_at", "finished_at")
+
 Execute = Callable[[str], Any]
 
 
@@ -55,7 +57,9 @@ def _numbers(start: int, end: int) -> str:
 
 
 def _flow_values(base: int) -> dict[str, str]:
-    return {"id": _id(base, "0"), "root_id": _id(base, "1")}
+    # Their times are those of their ids: what has ended just now is looked at again when a service starts.
+    at = f"{base} + n.i"
+    return {"id": _id(base, "0"), "root_id": _id(base, "1"), **dict.fromkeys(_TIMES, at)}
 
 
 def _job_values(base: int) -> dict[str, str]:

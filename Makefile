@@ -61,7 +61,7 @@ up: $(VENV)/demo.installed ## Keep the service and the video worker running unti
 dashboard: $(DASHBOARD) ## Build the dashboard from its sources
 
 test: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json $(DASHBOARD) ## Install what the tests need and pass them
-	@$(BIN)/pytest -n 3 --dist loadfile
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Kill, stop and wipe everything while flows run, and see what is lost (minutes)
 	$(BIN)/python -m chaos --database both

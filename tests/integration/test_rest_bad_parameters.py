@@ -169,7 +169,7 @@ async def test_every_wrong_parameter_is_told_at_once(service: Service) -> None:
 
 
 async def test_a_path_that_is_not_there_is_a_404(service: Service) -> None:
-    for path in ("/nothing", "/flow", "/flows/x/y/z", "//", "/%00", "/openapi.yaml"):
+    for path in ("/nothing", "/flow", "/flows/x/y/z", "/nothing//", "/%00", "/openapi.yaml"):
         assert "/docs" in problem_of(await service.http.get(path), 404).detail
 
 

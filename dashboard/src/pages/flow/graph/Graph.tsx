@@ -1,9 +1,9 @@
 import { Group, SegmentedControl, Skeleton, Stack } from "@mantine/core";
-import { useMediaQuery } from "@mantine/hooks";
 import { lazy, memo, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
 import type { Board } from "../../../board/board";
 import { placeOf } from "../../../board/jobs";
 import { useOnBoard } from "../../../board/useOnBoard";
+import { useIsNarrow } from "../../../parts/useIsNarrow";
 import { isOpen, NOTHING_WISHED, openByDefault, withPageAt, withWayTo, withWish } from "./folding";
 import { layOut } from "./layout";
 import { ALL_FAILED, changesWith, found as findIn, step } from "./search";
@@ -29,7 +29,7 @@ const SHAPES = [
  * watched where it is shown, so the page around it may be drawn again with every change.
  */
 export const Graph = memo(function Graph({ board, selected, onSelect }: GraphProps) {
-  const isNarrow = useMediaQuery("(max-width: 48em)", undefined, { getInitialValueInEffect: false });
+  const isNarrow = useIsNarrow();
   const [wished, setWished] = useState<string | null>(null);
   const shape = wished ?? (isNarrow ? "list" : "graph");
 

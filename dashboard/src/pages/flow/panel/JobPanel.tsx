@@ -1,8 +1,8 @@
 import { CloseButton, Drawer, Group, Text, Title } from "@mantine/core";
-import { useMediaQuery } from "@mantine/hooks";
 import { useEffect, useRef } from "react";
 import type { Board } from "../../../board/board";
 import { useOnBoard } from "../../../board/useOnBoard";
+import { useIsNarrow } from "../../../parts/useIsNarrow";
 import { marksOf } from "../graph/jobMarks";
 import { JobDetails } from "./JobDetails";
 import { PANEL_ID, PANEL_WIDTH } from "./place";
@@ -21,7 +21,7 @@ interface JobPanelProps {
  * its own over everything.
  */
 export function JobPanel({ board, jobId, onClose, onSelect }: JobPanelProps) {
-  const isNarrow = useMediaQuery("(max-width: 48em)", undefined, { getInitialValueInEffect: false });
+  const isNarrow = useIsNarrow();
   const name = useOnBoard(board, (jobs) => (jobId === null ? undefined : jobs.get(jobId)?.name));
   useOnBoard(board, (jobs) => (jobId === null ? "" : `${marksOf(jobs.get(jobId), false)} ${jobs.get(jobId)?.run} ${jobs.get(jobId)?.message}`));
   const job = jobId === null ? undefined : board.jobs.get(jobId);

@@ -24,6 +24,8 @@ UPDATED_FOR = 120
 """Seconds."""
 WATCHED_FOR = 10
 ROUNDS = 5
+STARTS_WITHIN = 2
+"""Seconds that a browser is busy with itself after it was started."""
 FRAME = 1000 / 60
 """Milliseconds."""
 
@@ -54,10 +56,12 @@ def _of(running: Running, flow_id: str) -> str:
 
 @asynccontextmanager
 async def _page() -> AsyncIterator[Page]:
-    """A page of a browser of its own: nothing is in its cache."""
+    """A page of a browser of its own, which has started and has nothing in its cache."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         page = await browser.new_page(viewport={"width": 1280, "height": 900})
+        await page.goto("data:text/html,<h1>started</h1>")
+        await asyncio.sleep(STARTS_WITHIN)
         yield page
         await browser.close()
 

@@ -3,7 +3,7 @@ import { defineConfig } from "vite";
 
 // `npm run dev` shows the sources beside a service on its usual port.
 const SERVICE = process.env.BULLFLOW_URL ?? "http://127.0.0.1:8420";
-const API = ["/flows", "/jobs", "/queues", "/healthz", "/readyz", "/openapi.json", "/docs"];
+const API = ["/flows", "/jobs", "/queues", "/me", "/session", "/audit", "/healthz", "/readyz", "/openapi.json", "/docs"];
 
 export default defineConfig({
   base: "/ui/",

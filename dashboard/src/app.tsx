@@ -1,6 +1,7 @@
 /** The pages and their addresses. Each page is loaded when it is first opened. */
 import { lazy, Suspense } from "react";
 import { Redirect, Route, Router, Switch } from "wouter";
+import { isUnknown, useMe } from "./account/me";
 import { Loading } from "./parts/loading";
 import { Shell } from "./shell";
 
@@ -10,9 +11,19 @@ const CreatePage = lazy(() => import("./pages/create/CreatePage"));
 const QueuesPage = lazy(() => import("./pages/queues/QueuesPage"));
 const QueuePage = lazy(() => import("./pages/queues/QueuePage"));
 const HealthPage = lazy(() => import("./pages/health/HealthPage"));
+const SignIn = lazy(() => import("./account/SignIn"));
 const LostPage = lazy(() => import("./pages/LostPage"));
 
 export function App() {
+  const me = useMe();
+  // Pages do not wait for the answer: most often it is that one may see them.
+  if (me.isError && isUnknown(me.error)) {
+    return (
+      <Suspense fallback={<Loading />}>
+        <SignIn />
+      </Suspense>
+    );
+  }
   return (
     <Switch>
       <Route path="/">

@@ -3,14 +3,20 @@ import "@mantine/notifications/styles.css";
 import "./global.css";
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { askAgain, isUnknown } from "./account/me";
 import { App } from "./app";
 import { Problem } from "./api/rest";
 import { readable, theme } from "./theme";
 
 const queries = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error, query) => {
+      if (isUnknown(error) && query.queryKey[0] !== "me") askAgain(queries);
+    },
+  }),
   defaultOptions: {
     queries: {
       staleTime: 1_000,

@@ -4,6 +4,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { IconActivityHeartbeat, IconApi, IconMoon, IconPlus, IconSitemap, IconStack2, IconSun, IconWifiOff } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
+import { Account } from "./account/Account";
 import { useReadiness } from "./api/readiness";
 import { useIsCutOff } from "./api/useLive";
 import { Boundary } from "./parts/Boundary";
@@ -30,7 +31,10 @@ export function Shell({ children }: { children: ReactNode }) {
             <img src="/ui/icon.svg" width={24} height={24} alt="" />
             <Text fw={700}>bullflow</Text>
           </Group>
-          <ColorScheme />
+          <Group gap="sm" wrap="nowrap">
+            <Account />
+            <ColorScheme />
+          </Group>
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs" aria-label="Pages">

@@ -3,6 +3,10 @@
 BullflowError
 ├── Invalid                   a request breaks rules; carries every fault at once
 │   └── Malformed             what came is not JSON at all
+├── Unauthenticated           what a request carries names nobody who may come in
+├── Forbidden                 somebody who is known may not do this
+├── Limited                   a user has reached one of the limits; later it may work
+│   └── StoreFull             of what may be stored
 ├── NotFound                  no such thing, or it belongs to somebody else
 ├── Conflict                  what is asked for contradicts what is there
 ├── Away                      a system that we need cannot be reached just now
@@ -24,6 +28,7 @@ BullflowError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 __all__ = [
     "ApiError",
@@ -33,11 +38,13 @@ __all__ = [
     "EngineAway",
     "EngineRefused",
     "Fault",
+    "Forbidden",
     "Invalid",
     "JobCancelled",
     "JobFailure",
     "JobTimedOut",
     "LeadershipLost",
+    "Limited",
     "Malformed",
     "Misconfigured",
     "NotFound",
@@ -45,6 +52,8 @@ __all__ = [
     "ResultTooLarge",
     "ServiceAway",
     "StoreAway",
+    "StoreFull",
+    "Unauthenticated",
     "UnknownJobName",
     "UnrecoverableError",
 ]
@@ -78,6 +87,26 @@ class Malformed(Invalid):
 
     def __init__(self, detail: str) -> None:
         super().__init__([Fault("", detail)])
+
+
+class Unauthenticated(BullflowError):
+    """Nobody may come in with what the request carries."""
+
+
+class Forbidden(BullflowError):
+    """Somebody who is known lacks a scope, or a queue is not theirs."""
+
+
+class Limited(BullflowError):
+    """A user has reached one of the limits; after `retry_after` the same request may be taken."""
+
+    def __init__(self, detail: str, retry_after: timedelta) -> None:
+        self.retry_after = retry_after
+        super().__init__(detail)
+
+
+class StoreFull(Limited):
+    """A user has stored as much as one may."""
 
 
 class NotFound(BullflowError):

@@ -91,6 +91,38 @@ class Settings(BaseSettings):
     )
     concurrency: int | None = Field(None, ge=1, le=10_000, description="Jobs at once; overrides the worker's own.")
 
+    auth: Literal["local", "token", "none"] = Field(
+        "local",
+        description="`local`: this machine only, without tokens; `token`: every request needs one; `none`: no tokens.",
+    )
+    token: str | None = Field(None, repr=False, description="What commands and clients show a service that asks.")
+    session_length: Seconds = Field(
+        timedelta(days=7), ge=timedelta(minutes=1), description="How long a sign-in to the dashboard holds."
+    )
+    keep_audit: SecondsOrForever = Field(
+        timedelta(days=365), ge=timedelta(minutes=1), description="How long it is known who did what."
+    )
+    redact: tuple[str, ...] = Field(
+        (),
+        description="What tokens without the scope `payloads` do not see: names of keys, or JSON pointers with `*` for"
+        ' any step: ["password", "/card/number"].',
+    )
+    create_rate: float | None = Field(
+        None, gt=0, description="Flows a second that one user may create in the long run; no limit when not given."
+    )
+    create_burst: int = Field(1_000, ge=1, description="Flows that one user may create at once, where a rate is set.")
+    max_running_flows: int | None = Field(None, ge=1, description="Flows of one user that may run at the same time.")
+    max_stored_bytes: int | None = Field(
+        None, ge=1, description="Bytes of data and results that flows of one user may have in the store."
+    )
+    max_sockets: int = Field(10_000, ge=1, description="WebSockets and event streams of one user at the same time.")
+
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1", description="Proxies whose X-Forwarded headers are believed, with commas between; * for all."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description='Other sites whose pages may use the API with a token: ["https://ops.example"].'
+    )
     allowed_hosts: tuple[str, ...] = Field(
         (),
         description='Host names, besides the loopback ones, under which the service is reached: ["flows.example"].',

@@ -16,7 +16,6 @@ from bullflow.flow.facts import FactKind, Json, LogLine
 from bullflow.flow.tree import FlowRequest
 from bullflow.forgetter import FLOWS_A_ROUND, Forgetter
 from bullflow.service.delete import Delete
-from bullflow.service.submit import Submit
 from bullflow.store import decisions, erasing, job_log, log, reruns, states, users, views
 from bullflow.store.database import Database
 from bullflow.store.erasing import Eraser, next_size
@@ -25,7 +24,7 @@ from bullflow.store.keys import Key
 from bullflow.store.tables import Base, Flow, FlowJob, FlowTag, IdempotencyKey, JobLogLine, LogEntry
 from bullflow.store.transaction import Transaction
 from bullflow.store.views import FlowFilter
-from support.flows import START, HandClock, Submitter, how_many, node, record, rows
+from support.flows import START, HandClock, Submitter, a_submit, caller, how_many, node, record, rows
 from support.ledger import a_fact
 
 KEEP = timedelta(days=1)
@@ -74,9 +73,9 @@ async def test_a_flow_goes_when_its_time_is_over_with_all_that_belongs_to_it(dat
     kept = await submitter.one(FlowRequest(root=TREE, tags=("mine",)))
     await complete(database, kept, at=START + 11)
     before = await counts(database)
-    submit = Submit(database, clock=HandClock(), new_id=HandClock().new_id, accepted=submitter.accepted)
+    submit = a_submit(database, clock=HandClock(), new_id=HandClock().new_id, accepted=submitter.accepted)
     old = await submit.once(
-        await submitter.user(), FlowRequest(root=TREE, tags=("mine", "old")), Key(key="once", fingerprint="f")
+        await submitter.caller(), FlowRequest(root=TREE, tags=("mine", "old")), Key(key="once", fingerprint="f")
     )
     assert isinstance(old, NewFlow)
     await say(database, old, 3)
@@ -194,8 +193,8 @@ async def test_a_flow_is_gone_for_all_before_the_first_of_its_rows(database: Dat
 
 async def test_a_key_makes_another_flow_once_its_own_is_hidden(database: Database) -> None:
     submitter, clock = Submitter(database), HandClock()
-    submit = Submit(database, clock=clock, new_id=clock.new_id, accepted=submitter.accepted)
-    user, key = await submitter.user(), Key(key="k", fingerprint="f")
+    submit = a_submit(database, clock=clock, new_id=clock.new_id, accepted=submitter.accepted)
+    user, key = await submitter.caller(), Key(key="k", fingerprint="f")
     first = await submit.once(user, FlowRequest(root=TREE), key)
     assert isinstance(first, NewFlow)
     await complete(database, first)
@@ -318,13 +317,13 @@ async def test_a_flow_is_deleted_by_its_user_in_the_same_steps(database: Databas
     async def finish(_flow_id: str) -> None:
         raise AssertionError("there is nothing of it in the engine")
 
-    delete = Delete(database, finish=finish)
-    await delete(flow.user_id, flow.id)
+    delete = Delete(database, clock=HandClock(), finish=finish)
+    await delete(caller(flow.user_id), flow.id)
 
     assert await flows_left(database) == {other.id}
     assert await how_many(database, FlowJob) == 4
     with pytest.raises(NotFound):
-        await delete(flow.user_id, flow.id)
+        await delete(caller(flow.user_id), flow.id)
 
 
 async def test_a_deletion_is_answered_once_nobody_sees_the_flow_though_the_store_goes_away_then(
@@ -347,7 +346,7 @@ async def test_a_deletion_is_answered_once_nobody_sees_the_flow_though_the_store
                 yield transaction
 
     failing = Failing(database.url)
-    await Delete(failing, finish=None)(flow.user_id, flow.id)  # type: ignore[arg-type]
+    await Delete(failing, clock=HandClock(), finish=None)(caller(flow.user_id), flow.id)  # type: ignore[arg-type]
 
     await failing.close()
     assert await flows_left(database) == {flow.id}

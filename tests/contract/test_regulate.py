@@ -12,8 +12,10 @@ from bullflow.service.regulate import Regulate
 from bullflow.store import queues, streams
 from bullflow.store.database import Database
 from bullflow.store.queues import SetQueue
+from support.flows import caller
 
 LIMITS = QueueLimits(concurrency=3)
+OPERATOR = caller("operator")
 
 
 async def know(database: Database, name: str) -> None:
@@ -33,9 +35,13 @@ async def test_what_is_set_is_stored_before_the_engine_gets_it(database: Databas
     async def apply(queue: SetQueue) -> None:
         seen.append((queue, await stored(database)))
 
-    use_case = Regulate(database, apply=apply)
+    use_case = Regulate(database, clock=lambda: 0, apply=apply)
 
-    answers = [await use_case.pause("video"), await use_case.limit("video", LIMITS), await use_case.resume("video")]
+    answers = [
+        await use_case.pause(OPERATOR, "video"),
+        await use_case.limit(OPERATOR, "video", LIMITS),
+        await use_case.resume(OPERATOR, "video"),
+    ]
 
     rules = [
         QueueRules(paused=True),
@@ -55,7 +61,7 @@ async def test_what_cannot_be_applied_now_is_accepted_and_due(database: Database
     async def apply(_: SetQueue) -> None:
         raise error
 
-    answer = await Regulate(database, apply=apply).pause("video")
+    answer = await Regulate(database, clock=lambda: 0, apply=apply).pause(OPERATOR, "video")
 
     assert answer == SetQueue(name="video", rules=QueueRules(paused=True), due=True)
     assert await stored(database) == [answer]
@@ -70,15 +76,19 @@ async def test_an_engine_that_does_not_answer_keeps_nobody_waiting(
     async def apply(_: SetQueue) -> None:
         await asyncio.Event().wait()
 
-    assert (await Regulate(database, apply=apply).limit("video", LIMITS)).due
+    assert (await Regulate(database, clock=lambda: 0, apply=apply).limit(OPERATOR, "video", LIMITS)).due
 
 
 async def test_a_queue_that_is_not_known_is_not_found_and_nothing_is_applied(database: Database) -> None:
     async def apply(queue: SetQueue) -> None:
         raise AssertionError(f"applied {queue}")
 
-    use_case = Regulate(database, apply=apply)
+    use_case = Regulate(database, clock=lambda: 0, apply=apply)
 
-    for ask in (use_case.pause("video"), use_case.resume("video"), use_case.limit("video", LIMITS)):
+    for ask in (
+        use_case.pause(OPERATOR, "video"),
+        use_case.resume(OPERATOR, "video"),
+        use_case.limit(OPERATOR, "video", LIMITS),
+    ):
         with pytest.raises(NotFound):
             await ask

@@ -27,7 +27,7 @@ from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import FlowJob
 from support.eventually import eventually
-from support.flows import START, HandClock, Submitter, node
+from support.flows import START, HandClock, Submitter, caller, node
 from support.ledger import a_fact
 
 Act = Callable[[], Coroutine[Any, Any, Any]]
@@ -51,19 +51,19 @@ class Process:
         clock = HandClock(START + 100)
         self._cancel = Cancel(database, clock=clock, doom=self._nothing, decided=lambda _: None, doomed=lambda: None)
         self._retry = Retry(database, clock=clock, finish=self.withdraw, decided=lambda _: None)
-        self._delete = Delete(database, finish=self.withdraw)
+        self._delete = Delete(database, clock=clock, finish=self.withdraw)
         self._janitor = Janitor(
             database, clock=HandClock(START + 60_000), decided=lambda _: None, log=telemetry.logger("janitor")
         )
 
     async def cancel(self, flow: NewFlow) -> None:
-        await self._cancel(flow.user_id, flow.id)
+        await self._cancel(caller(flow.user_id), flow.id)
 
     async def retry(self, flow: NewFlow) -> None:
-        await self._retry.flow(flow.user_id, flow.id)
+        await self._retry.flow(caller(flow.user_id), flow.id)
 
     async def delete(self, flow: NewFlow) -> None:
-        await self._delete(flow.user_id, flow.id)
+        await self._delete(caller(flow.user_id), flow.id)
 
     async def expire(self) -> None:
         await self._janitor.run_once()

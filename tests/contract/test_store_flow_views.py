@@ -5,11 +5,10 @@ import pytest
 from bullflow.errors import NotFound
 from bullflow.flow.facts import FactKind, Json
 from bullflow.flow.tree import FlowRequest
-from bullflow.service.submit import Submit
 from bullflow.store import views
 from bullflow.store.database import Database
 from bullflow.store.views import FlowFilter
-from support.flows import START, HandClock, Submitter, node, record
+from support.flows import START, HandClock, Submitter, a_submit, node, record
 from support.ledger import a_fact
 
 HOUR = 3_600_000
@@ -130,13 +129,13 @@ async def test_a_flow_is_found_by_its_date_though_its_id_was_drawn_at_another_mo
     database: Database, later: int
 ) -> None:
     submitter = Submitter(database)
-    submit = Submit(
+    submit = a_submit(
         database,
         clock=lambda: START + later,
         new_id=submitter.clock.new_id,
         accepted=submitter.accepted,
     )
-    (flow,) = await submit(await submitter.user(), [FlowRequest(root=node())])
+    (flow,) = await submit(await submitter.caller(), [FlowRequest(root=node())])
 
     async with database.read() as snapshot:
         only = FlowFilter(created_after=START + later - 1, created_before=START + later + 1)

@@ -21,7 +21,7 @@ async def know(database: Database, *names: str) -> None:
 
 async def known(database: Database, *, after: str | None = None, limit: int = 100) -> list[str]:
     async with database.read() as snapshot:
-        return await queues.names(snapshot, after=after, limit=limit)
+        return await queues.names(snapshot, None, after=after, limit=limit)
 
 
 async def pause(database: Database, name: str, paused: bool = True) -> SetQueue:
@@ -54,9 +54,9 @@ class TestKnowing:
 
         assert await known(database) == ["audio", "video"]
         async with database.read() as snapshot:
-            await queues.must_know(snapshot, "audio")
+            await queues.must_know(snapshot, None, "audio")
             with pytest.raises(NotFound, match="There is no queue 'mail': a queue is known once a flow has used it"):
-                await queues.must_know(snapshot, "mail")
+                await queues.must_know(snapshot, None, "mail")
 
     async def test_names_come_in_the_order_of_their_code_points_page_by_page(self, database: Database) -> None:
         names = ["Zebra", "a b", "a-b", "a/b", "ab", "A", "z", "ä", "😀", "a", "_", "%", "é", "e\u0301"]

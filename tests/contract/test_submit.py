@@ -10,14 +10,13 @@ from sqlalchemy import NullPool, create_engine, select, text
 from bullflow.flow.facts import FactId
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import FlowRequest
-from bullflow.service.submit import Submit
 from bullflow.store import backlog, log, streams, views
 from bullflow.store.database import Database, driver_url
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow, FlowJob, FlowTag, LogEntry, StreamPosition
 from bullflow.store.transaction import Transaction
 from bullflow.store.views import FlowFilter
-from support.flows import START, HandClock, Submitter, how_many, node, wide
+from support.flows import START, HandClock, Submitter, a_submit, caller, how_many, node, wide
 
 FILM = node(
     "publish",
@@ -126,8 +125,8 @@ async def test_those_who_wait_are_told_when_the_flow_can_be_read(database: Datab
             seen.append(list(elsewhere.scalars(select(Flow.id).order_by(Flow.id))))
 
     clock = HandClock()
-    user = await Submitter(database).user()
-    submit = Submit(database, clock=clock, new_id=clock.new_id, accepted=accepted)
+    user = await Submitter(database).caller()
+    submit = a_submit(database, clock=clock, new_id=clock.new_id, accepted=accepted)
 
     new = await submit(user, [FlowRequest(root=node()), FlowRequest(root=node())])
 
@@ -149,8 +148,8 @@ async def test_when_the_last_statement_fails_nothing_is_left_and_nobody_is_told(
 
 async def test_when_one_of_many_flows_cannot_be_stored_none_is(database: Database) -> None:
     submitter = Submitter(database)
-    user, ids = await submitter.user(), iter(["1", "job 1", "1", "job 2"])
-    submit = Submit(database, clock=submitter.clock, new_id=lambda: next(ids), accepted=submitter.accepted)
+    user, ids = await submitter.caller(), iter(["1", "job 1", "1", "job 2"])
+    submit = a_submit(database, clock=submitter.clock, new_id=lambda: next(ids), accepted=submitter.accepted)
 
     with pytest.raises(Exception, match=r"(?i)unique"):
         await submit(user, [FlowRequest(root=node(tag), tags=(tag,)) for tag in ("first", "second")])
@@ -161,10 +160,10 @@ async def test_when_one_of_many_flows_cannot_be_stored_none_is(database: Databas
 
 async def test_a_flow_of_an_unknown_user_is_not_stored(database: Database) -> None:
     submitter = Submitter(database)
-    submit = Submit(database, clock=submitter.clock, new_id=submitter.clock.new_id, accepted=submitter.accepted)
+    submit = a_submit(database, clock=submitter.clock, new_id=submitter.clock.new_id, accepted=submitter.accepted)
 
     with pytest.raises(Exception, match=r"(?i)foreign"):
-        await submit("nobody", [FlowRequest(root=node())])
+        await submit(caller("nobody"), [FlowRequest(root=node())])
 
     assert await _what_is_stored(database) == [0, 0, 0, 0, 0]
 
@@ -184,11 +183,11 @@ async def test_requests_at_the_same_time_are_each_stored_whole(database: Databas
 async def test_a_request_that_cannot_be_stored_does_not_harm_those_beside_it(database: Database) -> None:
     submitter = Submitter(database)
     owner = await submitter.user()
-    submit = Submit(database, clock=submitter.clock, new_id=submitter.clock.new_id, accepted=submitter.accepted)
+    submit = a_submit(database, clock=submitter.clock, new_id=submitter.clock.new_id, accepted=submitter.accepted)
     users = [owner, owner, "nobody", owner]
 
     answers = await asyncio.gather(
-        *(submit(user, [FlowRequest(root=node())]) for user in users), return_exceptions=True
+        *(submit(caller(user), [FlowRequest(root=node())]) for user in users), return_exceptions=True
     )
 
     assert [isinstance(answer, Exception) for answer in answers] == [False, False, True, False]

@@ -41,7 +41,8 @@ async def tail(sqlite: SqliteServer) -> AsyncIterator[Tail]:
 async def a_watch(tail: Tail, data_dir: Path, *, entries: int) -> Watch:
     rooms = await tail.rooms(data_dir, socket_buffer=BOUND)
     outbox, flow_id = Outbox(BOUND), await tail.flow(entries=entries)
-    subscription = Subscription(rooms, flow_id, outbox, wrap=lambda seq, _: b"%d" % seq, with_progress=True)
+    caller = await tail.submitter.caller()
+    subscription = Subscription(rooms, caller, flow_id, outbox, wrap=lambda seq, _: b"%d" % seq, with_progress=True)
     return Watch(tail, flow_id, subscription, outbox)
 
 
@@ -77,7 +78,9 @@ async def test_what_is_too_much_to_keep_aside_while_it_joins_is_read_from_the_lo
     watch, more = await a_watch(tail, data_dir, entries=5), BOUND + 5
     await watch.subscription.join(0)
     rooms, outbox = await tail.rooms(data_dir, socket_buffer=BOUND), Outbox(BOUND)
-    late = Subscription(rooms, watch.flow_id, outbox, wrap=lambda seq, _: b"%d" % seq, with_progress=True)
+    late = Subscription(
+        rooms, await tail.submitter.caller(), watch.flow_id, outbox, wrap=lambda seq, _: b"%d" % seq, with_progress=True
+    )
     tail.database.after_a_read = partial(watch.tell, more)
     await late.join(0)
     watch = Watch(tail, watch.flow_id, late, outbox)

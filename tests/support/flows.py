@@ -1,18 +1,20 @@
 """Flows in the store: builders, a clock that the test moves, and the recorder's own transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
 from sqlalchemy import func, insert, select, text
 
-from bullflow.clock import milliseconds
+from bullflow.clock import Clock, milliseconds
+from bullflow.flow.access import Caller
 from bullflow.flow.facts import Fact, Json
 from bullflow.flow.fold import fold
 from bullflow.flow.record import Changes, FlowState, JobState
 from bullflow.flow.tree import FlowRequest, Node
-from bullflow.service.submit import Submit
+from bullflow.service.quotas import Limits, Quotas
+from bullflow.service.submit import Accepted, Submit
 from bullflow.store import states, users
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
@@ -41,22 +43,39 @@ class HandClock:
         return f"{head[:8]}-{head[8:]}-7000-8000-{next(self._ids):012x}"
 
 
+def caller(user_id: str) -> Caller:
+    """A user who may do everything."""
+    return Caller(name=user_id, user_id=user_id)
+
+
+def a_submit(database: Database, *, clock: Clock, new_id: Callable[[], str], accepted: Accepted) -> Submit:
+    """The use case, without limits for anybody."""
+    return Submit(database, clock=clock, new_id=new_id, quotas=Quotas(Limits(), clock=clock), accepted=accepted)
+
+
 class Submitter:
     """Submits flows for users; keeps what `accepted` was told."""
 
-    def __init__(self, database: Database, clock: HandClock | None = None) -> None:
+    def __init__(self, database: Database, clock: HandClock | None = None, limits: Limits | None = None) -> None:
         self.database = database
         self.clock = clock or HandClock()
         self.told: list[str] = []
-        self._submit = Submit(database, clock=self.clock, new_id=self.clock.new_id, accepted=self.accepted)
+        quotas = Quotas(limits or Limits(), clock=self.clock)
+        self._submit = Submit(
+            database, clock=self.clock, new_id=self.clock.new_id, quotas=quotas, accepted=self.accepted
+        )
 
     async def user(self, name: str = users.LOCAL) -> str:
         async with self.database.write() as transaction:
             return await users.ensure(transaction, name, self.clock.new_id(), self.clock())
 
+    async def caller(self, name: str = users.LOCAL) -> Caller:
+        """This user, who may do everything."""
+        return Caller(name=name, user_id=await self.user(name))
+
     async def all(self, *requests: FlowRequest | Node, user: str = users.LOCAL) -> list[NewFlow]:
         """These flows in one request, all or none."""
-        return await self._submit(await self.user(user), [_request(each) for each in requests])
+        return await self._submit(await self.caller(user), [_request(each) for each in requests])
 
     async def one(self, request: FlowRequest | Node, *, user: str = users.LOCAL) -> NewFlow:
         (flow,) = await self.all(request, user=user)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,17 @@ from bullflow import telemetry
 from bullflow.errors import EngineAway, StoreAway
 from bullflow.flow.facts import Json
 from bullflow.flow.record import Entry
+from bullflow.flow.redact import Rules
 from bullflow.flow.states import LogEvent
 from bullflow.flow.tree import Node
 from bullflow.http.rooms import Rooms
 from bullflow.http.shapes import flow_json
 from bullflow.notifier import Listener, Notifier
+from bullflow.service.access import Access
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
 from bullflow.service.explain import Explain
+from bullflow.service.quotas import Limits, Quotas
 from bullflow.service.regulate import Regulate
 from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
@@ -97,14 +101,16 @@ class Tail:
 
     async def rooms(self, data_dir: Path, **settings: Any) -> Rooms:
         """What the routes need, over this tail."""
-        clock = self.submitter.clock
+        clock, quotas = self.submitter.clock, Quotas(Limits(), clock=self.submitter.clock)
         return Rooms(
             settings=load(database_url=self.database.url, data_dir=data_dir, **settings),
             database=self.database,
-            submit=Submit(self.database, clock=clock, new_id=clock.new_id, accepted=self.submitter.accepted),
+            submit=Submit(
+                self.database, clock=clock, new_id=clock.new_id, quotas=quotas, accepted=self.submitter.accepted
+            ),
             cancel=Cancel(self.database, clock=clock, doom=_nothing, decided=lambda _: None, doomed=lambda: None),
             retry=Retry(self.database, clock=clock, finish=_nothing, decided=lambda _: None),
-            delete=Delete(self.database, finish=_nothing),
+            delete=Delete(self.database, clock=clock, finish=_nothing),
             explain=Explain(
                 self.database,
                 engine_takes=partial(_no_engine, ()),
@@ -112,10 +118,17 @@ class Tail:
                 places=_no_engine,
                 clock=clock,
             ),
-            regulate=Regulate(self.database, apply=_no_engine),
+            regulate=Regulate(self.database, clock=clock, apply=_no_engine),
             queue_facts=_no_engine,
             notifier=self.notifier,
-            user_id=await self.submitter.user(),
+            access=Access(
+                self.database,
+                clock=clock,
+                session_length=timedelta(days=1),
+                stands_for=await self.submitter.caller(),
+            ),
+            quotas=quotas,
+            redact=Rules(),
             probes={},
             gauges={},
         )

@@ -44,6 +44,7 @@ const LONGEST_PAUSE_MS = 8_000;
 const PING_EVERY_MS = 15_000;
 const DIAL_WITHIN_MS = 10_000;
 const TOO_SLOW = 4008;
+const UNAUTHENTICATED = 4001;
 const GONE = "not-found";
 
 export class Live {
@@ -131,6 +132,7 @@ export class Live {
   private closed(code: number): void {
     this.socket = null;
     this.become("lost");
+    if (code === UNAUTHENTICATED) return; // whoever signs in loads the page anew
     // A line that was cut because we were too slow is there again at once.
     const wait = code === TOO_SLOW ? 0 : this.pause * (0.75 + Math.random() / 2);
     this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);

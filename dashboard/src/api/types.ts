@@ -26,6 +26,7 @@ export type QueueSettings = Schemas["QueueSettings"];
 export type QueueTask = Schemas["QueueTask"];
 export type QueueTasks = Schemas["QueueTasks"];
 export type Readiness = Schemas["Readiness"];
+export type Me = Schemas["Me"];
 export type ProblemBody = Schemas["Problem"];
 
 export type FlowStatus = Schemas["FlowStatus"];

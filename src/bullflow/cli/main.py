@@ -17,7 +17,7 @@ from bullflow.settings import load
 
 INTERRUPTED = 130
 
-SERVER_COMMANDS = ("up", "api", "recorder", "db", "doctor")
+SERVER_COMMANDS = ("up", "api", "recorder", "users", "tokens", "db", "doctor")
 
 
 class _Commands(TyperGroup):

@@ -17,6 +17,20 @@ Port = Annotated[
     int | None,
     typer.Option(metavar="PORT", help="Listen on this port (BULLFLOW_PORT), for example 8420; 0 takes a free one."),
 ]
+Auth = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODE",
+        help="Who may come in (BULLFLOW_AUTH): local (this machine), token (who shows one), or none (everybody).",
+    ),
+]
+ForwardedAllowIps = Annotated[
+    str | None,
+    typer.Option(
+        metavar="IPS",
+        help="Proxies whose X-Forwarded headers are believed (BULLFLOW_FORWARDED_ALLOW_IPS), for example 10.0.0.7.",
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(

@@ -8,9 +8,21 @@ from rich.console import Console
 from rich.text import Text
 
 from bullflow import serve
+from bullflow.cli import accounts
 from bullflow.cli.drifts import compare_engine
 from bullflow.cli.modules import load_workers
-from bullflow.cli.options import Concurrency, DatabaseUrl, DataDir, Host, LogLevel, Port, ProcessesBeside, RedisUrl
+from bullflow.cli.options import (
+    Auth,
+    Concurrency,
+    DatabaseUrl,
+    DataDir,
+    ForwardedAllowIps,
+    Host,
+    LogLevel,
+    Port,
+    ProcessesBeside,
+    RedisUrl,
+)
 from bullflow.cli.processes import supervise, worker_command
 from bullflow.cli.running import run, run_for_long
 from bullflow.doctor import doctor as examine
@@ -36,12 +48,16 @@ def register(app: typer.Typer) -> None:
     database.command()(upgrade)
     app.add_typer(database, name="db")
     app.command()(doctor)
+    app.add_typer(accounts.users, name="users")
+    app.add_typer(accounts.tokens, name="tokens")
 
 
 def up(
     targets: OptionalTargets = None,
     host: Host = None,
     port: Port = None,
+    auth: Auth = None,
+    forwarded_allow_ips: ForwardedAllowIps = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
@@ -59,6 +75,8 @@ def up(
     settings = load(
         host=host,
         port=port,
+        auth=auth,
+        forwarded_allow_ips=forwarded_allow_ips,
         data_dir=data_dir,
         database_url=database_url,
         redis_url=redis_url,
@@ -79,6 +97,8 @@ def up(
 def api(
     host: Host = None,
     port: Port = None,
+    auth: Auth = None,
+    forwarded_allow_ips: ForwardedAllowIps = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
@@ -86,11 +106,13 @@ def api(
 ) -> None:
     """Run the HTTP service alone until Ctrl-C; start as many as you like behind a balancer.
 
-    Example: bullflow api --host 0.0.0.0 --database-url postgresql://me@db/flows --redis-url redis://queue:6379/0
+    Example: bullflow api --host 0.0.0.0 --auth token --database-url postgresql://me@db/flows --redis-url redis://queue:6379/0
     """
     settings = load(
         host=host,
         port=port,
+        auth=auth,
+        forwarded_allow_ips=forwarded_allow_ips,
         data_dir=data_dir,
         database_url=database_url,
         redis_url=redis_url,

@@ -41,10 +41,14 @@ _JSON = {"Content-Type": "application/json"}
 
 
 class AsyncClient:
-    """A connection to one bullflow service; `url` is taken from `BULLFLOW_URL` when it is not given."""
+    """A connection to one bullflow service.
+
+    `url` is taken from `BULLFLOW_URL` and `token` from `BULLFLOW_TOKEN` when they are not given.
+    """
 
     def __init__(self, url: str | None = None, *, timeout: float = 30.0, token: str | None = None) -> None:
-        self.url = checked_url(url or load().url)
+        settings = load()
+        self.url, token = checked_url(url or settings.url), token or settings.token
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._timeout = timeout
         # Reading the certificates of all authorities takes longer than most requests; plain HTTP needs none of them.

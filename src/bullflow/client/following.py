@@ -26,6 +26,7 @@ SWITCHING_PROTOCOLS = 101
 BAD_REQUEST = 400
 POLICY_VIOLATION = 1008
 _REFUSED_STATUSES = frozenset(range(400, 500)) - {408, 425, 429}
+_STATUSES = {"unauthenticated": 401, "forbidden": 403, "too-many-sockets": 429}
 _ENDS = frozenset({LogEvent.FLOW_COMPLETED, LogEvent.FLOW_FAILED, LogEvent.FLOW_CANCELLED})
 
 
@@ -120,7 +121,7 @@ def _told(message: Mapping[str, Any], flow_id: str) -> Exception:
             return NotFound("flow", flow_id)
         case "away":
             return ConnectionError(detail)
-    return ApiError(BAD_REQUEST, code, detail)
+    return ApiError(_STATUSES.get(code, BAD_REQUEST), code, detail)
 
 
 def _raise_if_refused(error: Exception) -> None:

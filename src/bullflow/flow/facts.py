@@ -50,6 +50,11 @@ class Json:
 
     text: str
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.text) if self.text.isascii() else len(self.text.encode())
+
 
 class Fact(NamedTuple):
     """One event of one run of one job. Instants are milliseconds since the epoch.

@@ -87,6 +87,8 @@ class _Folding:
 
 def _moved(flow: FlowRecord, before: JobStatus, job: JobRecord, fact: Fact, *, is_retry: bool) -> None:
     flow.count(before, job.status)
+    if job.status is JobStatus.COMPLETED and job.result is not None:
+        flow.store(job.result)
     event = _event(job.status, is_retry=is_retry)
     if event is not None:
         flow.write(fact.at, event, job=job.before, data=_data(event, job, fact))

@@ -50,6 +50,8 @@ def grow(flow: FlowState, parent: JobState, growth: Growth, known: Sequence[str]
         return None
     record = FlowRecord(flow)
     queues = {job.id: job.node.queue_name for job in new}
+    for job in new:
+        record.store(job.node.data)
     for state in (_state(job, growth, flow.id) for job in new):
         record.add(state.status)
         event = LogEvent.JOB_DELAYED if state.status is JobStatus.DELAYED else LogEvent.JOB_WAITING

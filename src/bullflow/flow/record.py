@@ -66,6 +66,10 @@ class FlowState:
     updated_at: int = 0
     finished_at: int | None = None
     error: Mapping[str, Any] | None = None
+    user_id: str = ""
+    stored_bytes: int = 0
+    newly_stored: int = 0
+    """How many of these the last decision has added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +173,7 @@ class FlowRecord:
         self._finished_at = flow.finished_at
         self._error = flow.error
         self._counts = Counter(flow.counts)
+        self._newly_stored = 0
         self._entries = [] if entries is None else entries
 
     @property
@@ -183,6 +188,10 @@ class FlowRecord:
     def add(self, status: JobStatus) -> None:
         """The flow has one job more."""
         self._counts[status] += 1
+
+    def store(self, value: Json) -> None:
+        """The store keeps this for the flow."""
+        self._newly_stored += value.size
 
     def write(
         self,
@@ -242,6 +251,8 @@ class FlowRecord:
             updated_at=self._updated_at,
             finished_at=self._finished_at,
             error=self._error,
+            stored_bytes=self._before.stored_bytes + self._newly_stored,
+            newly_stored=self._newly_stored,
         )
 
     def changes(self, jobs: Iterable[JobState]) -> Changes:

@@ -5,12 +5,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from bullflow import wire
+from bullflow.flow.access import Caller
 from bullflow.http.bodies import read_body
+from bullflow.http.callers import Reads, Writes
 from bullflow.http.explained import explained_shape
 from bullflow.http.ids import FlowId, JobId
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms, Rooms
 from bullflow.http.shapes import answer, flow_shape, plan_shape
+from bullflow.http.veil import veil_of
 from bullflow.service.retry import Plan
 from bullflow.store import views
 
@@ -20,7 +23,7 @@ DryRun = Annotated[bool, Query(alias="dryRun", description="Only show what would
 
 _RETRIED: dict[int | str, dict[str, Any]] = {
     200: {"model": wire.RetryPlan, "description": "Of a dry run: what would run again, and what would be reused."},
-    **responses(403, 404, 409, 422),
+    **responses(404, 409, 422),
 }
 
 
@@ -28,17 +31,17 @@ _RETRIED: dict[int | str, dict[str, Any]] = {
     "/flows/{flow_id}/cancel",
     status_code=202,
     response_model=wire.CancelledFlow,
-    responses=responses(403, 404, 409),
+    responses=responses(404, 409),
     summary="Cancel a flow",
 )
-async def cancel(flow_id: FlowId, rooms: InRooms) -> Response:
+async def cancel(flow_id: FlowId, rooms: InRooms, caller: Writes) -> Response:
     """After the answer no further job of it starts; handlers that run are told to stop, and their results are ignored.
 
     Cancelling a cancelled flow changes nothing; one that has ended otherwise, with nothing left running, is a conflict.
     If the engine does not answer, `applied` is false: the flow is cancelled, and its jobs are stopped when it does.
     """
-    applied = await rooms.cancel(rooms.user_id, flow_id)
-    return await _flow(rooms, flow_id, applied=applied)
+    applied = await rooms.cancel(caller, flow_id)
+    return await _flow(rooms, caller, flow_id, applied=applied)
 
 
 @router.post(
@@ -48,16 +51,16 @@ async def cancel(flow_id: FlowId, rooms: InRooms) -> Response:
     responses=_RETRIED,
     summary="Retry a flow",
 )
-async def retry(flow_id: FlowId, rooms: InRooms, dry_run: DryRun = False) -> Response:
+async def retry(flow_id: FlowId, rooms: InRooms, caller: Writes, dry_run: DryRun = False) -> Response:
     """Run again just what failed or was cancelled, and what depends on it; completed jobs keep their results."""
-    return await _retried(rooms, await rooms.retry.flow(rooms.user_id, flow_id, dry_run=dry_run), dry_run=dry_run)
+    return await _retried(rooms, caller, await rooms.retry.flow(caller, flow_id, dry_run=dry_run), dry_run=dry_run)
 
 
 @router.post(
     "/jobs/{job_id}/retry",
     status_code=202,
     response_model=wire.Flow,
-    responses={**_RETRIED, **responses(400, 413, 415)},
+    responses={**_RETRIED, **responses(400, 408, 413, 415)},
     summary="Retry one job",
     tags=["jobs"],
     openapi_extra={
@@ -71,24 +74,26 @@ async def retry(flow_id: FlowId, rooms: InRooms, dry_run: DryRun = False) -> Res
         }
     },
 )
-async def retry_job(request: Request, job_id: JobId, rooms: InRooms, dry_run: DryRun = False) -> Response:
+async def retry_job(
+    request: Request, job_id: JobId, rooms: InRooms, caller: Writes, dry_run: DryRun = False
+) -> Response:
     """Run a failed or cancelled job again, with other `data` if the body has some, and every job above it."""
     body = await read_body(request, rooms.settings.max_body_bytes, may_be_empty=True)
     data = wire.read_retry(wire.read_json(body), rooms.settings.max_data_bytes) if body else None
-    plan = await rooms.retry.job(rooms.user_id, job_id, data, dry_run=dry_run)
-    return await _retried(rooms, plan, dry_run=dry_run)
+    plan = await rooms.retry.job(caller, job_id, data, dry_run=dry_run)
+    return await _retried(rooms, caller, plan, dry_run=dry_run)
 
 
 @router.delete(
     "/flows/{flow_id}",
     status_code=204,
     response_class=Response,
-    responses=responses(403, 404, 409),
+    responses=responses(404, 409),
     summary="Delete a flow",
 )
-async def delete(flow_id: FlowId, rooms: InRooms) -> Response:
+async def delete(flow_id: FlowId, rooms: InRooms, caller: Writes) -> Response:
     """Forget a flow that has ended: its jobs, its log, its key."""
-    await rooms.delete(rooms.user_id, flow_id)
+    await rooms.delete(caller, flow_id)
     return Response(status_code=204)
 
 
@@ -98,18 +103,19 @@ async def delete(flow_id: FlowId, rooms: InRooms) -> Response:
     responses=responses(404),
     summary="Why is it not running?",
 )
-async def explain(flow_id: FlowId, rooms: InRooms) -> Response:
+async def explain(flow_id: FlowId, rooms: InRooms, caller: Reads) -> Response:
     """For each unfinished part of the flow, why it is where it is; what holds back the rest comes first.
 
     Asks the engine about queues, workers and places in line; if it is away, that is told as a reason.
     """
-    return answer(explained_shape(await rooms.explain(rooms.user_id, flow_id)))
+    return answer(explained_shape(await rooms.explain(caller.user_id, flow_id)))
 
 
-async def _retried(rooms: Rooms, plan: Plan, *, dry_run: bool) -> Response:
-    return answer(plan_shape(plan)) if dry_run else await _flow(rooms, plan.flow_id)
+async def _retried(rooms: Rooms, caller: Caller, plan: Plan, *, dry_run: bool) -> Response:
+    return answer(plan_shape(plan)) if dry_run else await _flow(rooms, caller, plan.flow_id)
 
 
-async def _flow(rooms: Rooms, flow_id: str, **more: bool) -> Response:
+async def _flow(rooms: Rooms, caller: Caller, flow_id: str, **more: bool) -> Response:
     async with rooms.database.read() as snapshot:
-        return answer({**flow_shape(await views.flow(snapshot, rooms.user_id, flow_id)), **more}, 202)
+        flow = await views.flow(snapshot, caller.user_id, flow_id)
+    return answer({**flow_shape(veil_of(rooms, caller).flow(flow)), **more}, 202)

@@ -7,12 +7,15 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from bullflow import wire
 from bullflow.errors import Fault, Invalid
+from bullflow.flow.access import Caller
 from bullflow.http.bodies import read_body
+from bullflow.http.callers import Writes
 from bullflow.http.examples import FLOW
 from bullflow.http.paging import NO_NUL, jobs_list
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms, Rooms
 from bullflow.http.shapes import answer, checked_shape, flow_shape, job_shape, new_flow_shape
+from bullflow.http.veil import veil_of
 from bullflow.store import cursors, views
 from bullflow.store.flows import NewFlow
 from bullflow.store.keys import Key
@@ -42,25 +45,25 @@ def _body(schema: str, example: Any) -> dict[str, Any]:
             "model": wire.CreatedFlow | wire.CheckedFlow,
             "description": "The flow that the same key has made before; or, of a dry run, what the flow would be.",
         },
-        **responses(400, 403, 409, 413, 415, 422),
+        **responses(400, 408, 409, 413, 415, 422, 429),
     },
     summary="Create a flow",
     openapi_extra=_body("FlowIn", FLOW),
 )
 async def create(
-    request: Request, rooms: InRooms, dry_run: DryRun = False, idempotency_key: IdempotencyKey = None
+    request: Request, rooms: InRooms, caller: Writes, dry_run: DryRun = False, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Store a tree of jobs and run it. The answer is given when the flow is durable."""
     body = await read_body(request, rooms.settings.max_body_bytes)
-    asked = wire.read_flow(wire.read_json(body), _limits(rooms))
+    asked = wire.read_flow(wire.read_json(body), _limits(rooms, caller))
     if dry_run:
         return answer(checked_shape(asked.root))
     if idempotency_key is None:
-        (flow,) = await rooms.submit(rooms.user_id, [asked])
+        (flow,) = await rooms.submit(caller, [asked])
         return _created(flow)
     key = Key(key=idempotency_key, fingerprint=sha256(body).hexdigest())
-    made = await rooms.submit.once(rooms.user_id, asked, key)
-    return await _repeated(rooms, made) if isinstance(made, str) else _created(made)
+    made = await rooms.submit.once(caller, asked, key)
+    return await _repeated(rooms, caller, made) if isinstance(made, str) else _created(made)
 
 
 @router.post(
@@ -69,29 +72,31 @@ async def create(
     response_model=wire.CreatedFlows,
     responses={
         200: {"model": wire.CheckedFlows, "description": "Of a dry run, what the flows would be."},
-        **responses(400, 403, 413, 415, 422),
+        **responses(400, 408, 413, 415, 422, 429),
     },
     summary="Create many flows",
     openapi_extra=_body("FlowsIn", {"flows": [FLOW]}),
 )
 async def create_many(
-    request: Request, rooms: InRooms, dry_run: DryRun = False, idempotency_key: IdempotencyKey = None
+    request: Request, rooms: InRooms, caller: Writes, dry_run: DryRun = False, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """All of these flows or none: if one is wrong, nothing is stored. Faults are named as `/flows/0/name`."""
     if idempotency_key is not None:
         raise Invalid([Fault("Idempotency-Key", "stands for one flow; send flows with keys one by one")])
     body = await read_body(request, rooms.settings.max_body_bytes)
-    asked = wire.read_flows(wire.read_json(body), _limits(rooms), most=rooms.settings.max_flows)
+    asked = wire.read_flows(wire.read_json(body), _limits(rooms, caller), most=rooms.settings.max_flows)
     if dry_run:
         return answer({"flows": [checked_shape(flow.root) for flow in asked]})
-    flows = await rooms.submit(rooms.user_id, asked)
+    flows = await rooms.submit(caller, asked)
     shown = max(1, SHOWN_JOBS // len(flows))
     return answer({"flows": [_created_shape(flow, shown) for flow in flows]}, 201)
 
 
-def _limits(rooms: Rooms) -> wire.Limits:
+def _limits(rooms: Rooms, caller: Caller) -> wire.Limits:
     settings = rooms.settings
-    return wire.Limits(jobs=settings.max_jobs, depth=settings.max_depth, data_bytes=settings.max_data_bytes)
+    return wire.Limits(
+        jobs=settings.max_jobs, depth=settings.max_depth, data_bytes=settings.max_data_bytes, queues=caller.queues
+    )
 
 
 def _created(flow: NewFlow) -> Response:
@@ -103,13 +108,18 @@ def _created_shape(flow: NewFlow, shown: int) -> dict[str, Any]:
     return {**new_flow_shape(flow, shown), "jobsNext": _jobs_next(flow.id, shown) if more else None}
 
 
-async def _repeated(rooms: Rooms, flow_id: str) -> Response:
+async def _repeated(rooms: Rooms, caller: Caller, flow_id: str) -> Response:
     """The flow that an earlier request with the same key has made, as it is now."""
     async with rooms.database.read() as snapshot:
-        flow = await views.flow(snapshot, rooms.user_id, flow_id)
+        flow = await views.flow(snapshot, caller.user_id, flow_id)
         jobs = await views.jobs(snapshot, flow_id, after=-1, limit=SHOWN_JOBS + 1)
     following = _jobs_next(flow_id, SHOWN_JOBS) if len(jobs) > SHOWN_JOBS else None
-    shape = {**flow_shape(flow), "jobs": [job_shape(job) for job in jobs[:SHOWN_JOBS]], "jobsNext": following}
+    veil = veil_of(rooms, caller)
+    shape = {
+        **flow_shape(veil.flow(flow)),
+        "jobs": [job_shape(veil.job(job)) for job in jobs[:SHOWN_JOBS]],
+        "jobsNext": following,
+    }
     return answer(shape, 200, {"Location": f"/flows/{flow_id}"})
 
 

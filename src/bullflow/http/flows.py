@@ -8,11 +8,13 @@ from bullflow import wire
 from bullflow.clock import instant
 from bullflow.errors import Fault, Invalid
 from bullflow.flow.states import FlowStatus, JobStatus
+from bullflow.http.callers import Reads
 from bullflow.http.ids import FlowId, JobId
 from bullflow.http.paging import NO_NUL, Cursor, Limit, after_id, after_number, jobs_list
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms
 from bullflow.http.shapes import answer, flow_shape, job_shape, outlined_shape, tree_shape
+from bullflow.http.veil import veil_of
 from bullflow.http.waiting import ended_flow
 from bullflow.notifier import line_shape
 from bullflow.store import cursors, job_log, outlines, views
@@ -28,6 +30,7 @@ Moment = Annotated[str | None, Query(description="ISO 8601; without a time zone 
 @router.get("/flows", response_model=wire.FlowPage, responses=responses(422), summary="List flows, newest first")
 async def list_flows(
     rooms: InRooms,
+    caller: Reads,
     status: FlowStatus | None = None,
     name: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
     queue_name: Annotated[str | None, Query(alias="queueName", max_length=128, pattern=NO_NUL)] = None,
@@ -48,20 +51,23 @@ async def list_flows(
     )
     before = after_id("flows", cursor)
     async with rooms.database.read() as snapshot:
-        found = await views.flows(snapshot, rooms.user_id, only, before, limit + 1)
+        found = await views.flows(snapshot, caller.user_id, only, before, limit + 1)
     shown = found[:limit]
     following = cursors.encode("flows", shown[-1].id) if len(found) > limit else None
-    return answer({"items": [flow_shape(flow) for flow in shown], "next": following})
+    veil = veil_of(rooms, caller)
+    return answer({"items": [flow_shape(veil.flow(flow)) for flow in shown], "next": following})
 
 
 @router.get("/flows/{flow_id}", response_model=wire.Flow, responses=responses(404, 422), summary="One flow")
 async def get_flow(
     flow_id: FlowId,
     rooms: InRooms,
+    caller: Reads,
     wait: Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answer until the flow has ended.")] = 0,
 ) -> Response:
     """Its state, its counts of jobs by status, and, when it has ended, its result or error."""
-    return answer(flow_shape(await ended_flow(rooms, flow_id, wait)))
+    flow = await ended_flow(rooms, caller, flow_id, wait)
+    return answer(flow_shape(veil_of(rooms, caller).flow(flow)))
 
 
 @router.get(
@@ -70,6 +76,7 @@ async def get_flow(
 async def list_jobs(
     flow_id: FlowId,
     rooms: InRooms,
+    caller: Reads,
     status: JobStatus | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -78,11 +85,12 @@ async def list_jobs(
     listing = jobs_list(flow_id, status)
     after = after_number(listing, cursor, -1)
     async with rooms.database.read() as snapshot:
-        await views.flow(snapshot, rooms.user_id, flow_id)
+        await views.flow(snapshot, caller.user_id, flow_id)
         found = await views.jobs(snapshot, flow_id, after=after, limit=limit + 1, status=status and status.value)
     shown = found[:limit]
     following = cursors.encode(listing, str(shown[-1].position)) if len(found) > limit else None
-    return answer({"items": [job_shape(job) for job in shown], "next": following})
+    veil = veil_of(rooms, caller)
+    return answer({"items": [job_shape(veil.job(job)) for job in shown], "next": following})
 
 
 @router.get(
@@ -91,6 +99,7 @@ async def list_jobs(
 async def get_tree(
     flow_id: FlowId,
     rooms: InRooms,
+    caller: Reads,
     depth: Annotated[int, Query(ge=1, le=120, description="Levels to show.")] = 120,
     max_children: Annotated[
         int, Query(alias="maxChildren", ge=0, le=LARGEST_TREE, description="Children to show below each job.")
@@ -100,9 +109,10 @@ async def get_tree(
     if max_children == 0:
         depth, max_children = 1, 1  # the root alone; it counts as somebody's child in the store
     async with rooms.database.read() as snapshot:
-        flow = await views.flow(snapshot, rooms.user_id, flow_id)
+        flow = await views.flow(snapshot, caller.user_id, flow_id)
         jobs = await views.upper_jobs(snapshot, flow_id, depth=depth, max_children=max_children, limit=LARGEST_TREE)
-    return answer({**flow_shape(flow), "root": tree_shape(jobs)})
+    veil = veil_of(rooms, caller)
+    return answer({**flow_shape(veil.flow(flow)), "root": tree_shape([veil.job(job) for job in jobs])})
 
 
 @router.get(
@@ -111,19 +121,22 @@ async def get_tree(
     responses=responses(404),
     summary="A flow at a glance",
 )
-async def get_outline(flow_id: FlowId, rooms: InRooms) -> Response:
+async def get_outline(flow_id: FlowId, rooms: InRooms, caller: Reads) -> Response:
     """The flow and all of its jobs at one moment, in tree order and not in pages; without data, results and errors."""
     async with rooms.database.read() as snapshot:
-        flow = await views.flow(snapshot, rooms.user_id, flow_id)
+        flow = await views.flow(snapshot, caller.user_id, flow_id)
         jobs = await outlines.outline(snapshot, flow_id)
-    return answer({"flow": flow_shape(flow), "items": [outlined_shape(job) for job in jobs]})
+    return answer(
+        {"flow": flow_shape(veil_of(rooms, caller).flow(flow)), "items": [outlined_shape(job) for job in jobs]}
+    )
 
 
 @router.get("/jobs/{job_id}", response_model=wire.Job, responses=responses(404), summary="One job", tags=["jobs"])
-async def get_job(job_id: JobId, rooms: InRooms) -> Response:
+async def get_job(job_id: JobId, rooms: InRooms, caller: Reads) -> Response:
     """A job with its data, its state, and what it returned or why it failed."""
     async with rooms.database.read() as snapshot:
-        return answer(job_shape(await views.job(snapshot, rooms.user_id, job_id)))
+        job = await views.job(snapshot, caller.user_id, job_id)
+    return answer(job_shape(veil_of(rooms, caller).job(job)))
 
 
 @router.get(
@@ -133,12 +146,14 @@ async def get_job(job_id: JobId, rooms: InRooms) -> Response:
     summary="A job's log lines",
     tags=["jobs"],
 )
-async def get_job_logs(job_id: JobId, rooms: InRooms, limit: Limit = 50, cursor: Cursor = None) -> Response:
+async def get_job_logs(
+    job_id: JobId, rooms: InRooms, caller: Reads, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
     """What its handler has logged, oldest first; of many lines the last are kept (`keepLogs`)."""
     listing = f"logs:{job_id}"
     after = after_number(listing, cursor, 0)
     async with rooms.database.read() as snapshot:
-        await views.job(snapshot, rooms.user_id, job_id)
+        await views.job(snapshot, caller.user_id, job_id)
         found = await job_log.after(snapshot, job_id, after, limit + 1)
     shown = found[:limit]
     following = cursors.encode(listing, str(shown[-1].n)) if len(found) > limit else None

@@ -5,7 +5,7 @@ take its messages is cut off with 4008 and resumes from its last `seq`; nobody e
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -16,17 +16,23 @@ from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
-from bullflow.errors import Away, Malformed, NotFound
+from bullflow.errors import Away, BullflowError, Forbidden, Limited, Malformed, NotFound, Unauthenticated
+from bullflow.flow.access import Caller, Scope
+from bullflow.http.callers import Whose, shown_by, until_refused
 from bullflow.http.outbox import GivenUp, Outbox
 from bullflow.http.paging import LARGEST_PLACE
 from bullflow.http.rooms import InRooms, Rooms
+from bullflow.http.shapes import flow_json
 from bullflow.http.subscription import Subscription
+from bullflow.http.veil import Veil, veil_of
 from bullflow.store.log import LogItem
 from bullflow.store.views import FlowView
 from bullflow.wire import read_json
 
-TOO_SLOW = 4008
+UNAUTHENTICATED, FORBIDDEN, TOO_SLOW, TOO_MANY = 4001, 4003, 4008, 4029
+"""Why we have closed a socket."""
 LARGEST_MESSAGE = 4096
+SHOWS_WITHIN = timedelta(seconds=10)
 CUT_OFF_WITHIN = timedelta(seconds=10)
 
 router = APIRouter()
@@ -51,38 +57,95 @@ class Ping(_Message):
     action: Literal["ping"]
 
 
+class Authenticate(_Message):
+    action: Literal["authenticate"]
+    token: str = Field(max_length=200)
+
+
 _Action = Annotated[Subscribe | Unsubscribe | Ping, Field(discriminator="action")]
 _ACTIONS: TypeAdapter[Subscribe | Unsubscribe | Ping] = TypeAdapter(_Action)
 
 
 @router.websocket("/ws")
-async def live(socket: WebSocket, rooms: InRooms) -> None:
+async def live(socket: WebSocket, rooms: InRooms, user: Whose = None) -> None:
+    """A token comes with the request, as for REST, or in a first message: `{"action": "authenticate", "token": …}`."""
     await socket.accept()
-    await _Connection(socket, rooms).serve()
+    try:
+        shown = shown_by(socket)
+        if shown is None and not rooms.access.is_open:
+            shown = await _first_message(socket)
+        caller = await rooms.access.caller(shown)
+        caller.must(Scope.READ)
+        if user is not None:
+            caller = await rooms.access.another(caller, user)
+        with rooms.quotas.socket(caller.user_id):
+            await _Connection(socket, rooms, caller).serve(until_refused(rooms.access, shown))
+    except (Unauthenticated, Forbidden, NotFound, Limited, Away) as error:
+        await _refuse(socket, error)
+    except (WebSocketDisconnect, TimeoutError):
+        return
+
+
+async def _first_message(socket: WebSocket) -> str:
+    """The token that a client shows first, in good time; raises Unauthenticated."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SHOWS_WITHIN.total_seconds()):
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect
+            text = message.get("text") or ""
+            with suppress(Malformed, ValidationError):
+                return Authenticate.model_validate(read_json(text[:LARGEST_MESSAGE])).token
+    raise Unauthenticated('Nobody is known here yet: send {"action": "authenticate", "token": "…"} first.')
+
+
+async def _refuse(socket: WebSocket, error: BullflowError) -> None:
+    """Say why, and close."""
+    code, number = next(told for kind, told in _REFUSALS.items() if isinstance(error, kind))
+    with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+        async with asyncio.timeout(CUT_OFF_WITHIN.total_seconds()):
+            await socket.send_text(orjson.dumps({"type": "error", "code": code, "detail": str(error)}).decode())
+            await socket.close(number, code)
+
+
+_REFUSALS: Mapping[type[BullflowError], tuple[str, int]] = {
+    Unauthenticated: ("unauthenticated", UNAUTHENTICATED),
+    Forbidden: ("forbidden", FORBIDDEN),
+    NotFound: ("not-found", FORBIDDEN),
+    Limited: ("too-many-sockets", TOO_MANY),
+    Away: ("away", 1013),
+}
 
 
 class _Connection:
     """One client and what it follows."""
 
-    def __init__(self, socket: WebSocket, rooms: Rooms) -> None:
+    def __init__(self, socket: WebSocket, rooms: Rooms, caller: Caller) -> None:
         self._socket = socket
         self._rooms = rooms
+        self._caller = caller
         self._outbox = Outbox(rooms.settings.socket_buffer)
         self._following: dict[str, Subscription] = {}
         self._catching_up: dict[str, asyncio.Task[None]] = {}
         self._all: _AllFlows | None = None
 
-    async def serve(self) -> None:
-        """Until the client goes, or is too slow."""
-        parts = [asyncio.create_task(part) for part in (self._send_all(), self._receive_all(), self._outbox.given_up())]
+    async def serve(self, refused: Coroutine[Any, Any, None]) -> None:
+        """Until the client goes, or is too slow, or `refused` has returned; raises Unauthenticated then."""
+        parts = [
+            asyncio.create_task(part)
+            for part in (self._send_all(), self._receive_all(), self._outbox.given_up(), refused)
+        ]
         try:
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            is_refused = parts[-1].done()
         finally:
             self._leave_all()
             tasks = [*parts, *self._catching_up.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if is_refused:
+            raise Unauthenticated("The token, or the session, with which this began opens nothing any more.")
         if self._outbox.is_given_up:
             await self._cut_off()
 
@@ -143,7 +206,7 @@ class _Connection:
             self._error("too-many-subscriptions", f"a socket may follow at most {most} flows", flow_id)
             return
         self._unfollow(flow_id)
-        subscription = Subscription(self._rooms, flow_id, self._outbox, wrap=_event, with_progress=True)
+        subscription = Subscription(self._rooms, self._caller, flow_id, self._outbox, wrap=_event, with_progress=True)
         try:
             last_seq = await subscription.join(after)
         except NotFound as error:
@@ -175,13 +238,13 @@ class _Connection:
 
     def _follow_all(self) -> None:
         if self._all is None:
-            self._all = _AllFlows(self._outbox.put)
-            self._rooms.notifier.follow_all(self._rooms.user_id, self._all)
+            self._all = _AllFlows(self._outbox.put, veil_of(self._rooms, self._caller))
+            self._rooms.notifier.follow_all(self._caller.user_id, self._all)
         self._tell(type="subscribed", flowId=None, lastSeq=None)
 
     def _unfollow_all(self) -> None:
         if self._all is not None:
-            self._rooms.notifier.unfollow_all(self._rooms.user_id, self._all)
+            self._rooms.notifier.unfollow_all(self._caller.user_id, self._all)
             self._all = None
 
     def _leave_all(self) -> None:
@@ -200,8 +263,9 @@ class _Connection:
 class _AllFlows:
     """Hears of every change of a user's flows."""
 
-    def __init__(self, put: Callable[[bytes], None]) -> None:
+    def __init__(self, put: Callable[[bytes], None], veil: Veil) -> None:
         self._put = put
+        self._veil = veil
 
     def entry(self, item: LogItem, text: bytes) -> None:
         """Entries are for those who follow a flow."""
@@ -210,6 +274,8 @@ class _AllFlows:
         """Progress is for those who follow a flow."""
 
     def summary(self, flow: FlowView, text: bytes) -> None:
+        if self._veil:
+            text = flow_json(self._veil.flow(flow))
         self._put(b'{"type":"flow","flow":' + text + b"}")
 
 

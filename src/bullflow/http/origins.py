@@ -20,10 +20,13 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class OwnOrigins:
     """ASGI middleware; refuses with 403, and a WebSocket before it is accepted."""
 
-    def __init__(self, app: ASGIApp, *, host: str, allowed_hosts: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, host: str, allowed_hosts: Iterable[str], allowed_origins: Iterable[str]
+    ) -> None:
         self._app = app
         self._allowed = frozenset(name.lower() for name in allowed_hosts)
-        self._is_local = _is_loopback(host)
+        self._allowed_origins = frozenset(origin.lower() for origin in allowed_origins)
+        self._is_local = is_loopback(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
@@ -37,10 +40,15 @@ class OwnOrigins:
         """Why this request is not served; None when it is."""
         host = headers.get("host", "").lower()
         name = _name(f"//{host}")
-        if self._is_local and name not in _LOOPBACK | self._allowed and not _is_loopback(name):
+        if self._is_local and name not in _LOOPBACK | self._allowed and not is_loopback(name):
             return f"This service does not go by the name {name!r}; name it in BULLFLOW_ALLOWED_HOSTS."
         origin = headers.get("origin")
-        if origin is None or origin.lower().partition("://")[2] == host or _name(origin) in self._allowed:
+        if (
+            origin is None
+            or origin.lower() in self._allowed_origins
+            or origin.lower().partition("://")[2] == host
+            or _name(origin) in self._allowed
+        ):
             return None
         return f"Pages of {origin} may not use this service; name their host in BULLFLOW_ALLOWED_HOSTS."
 
@@ -52,7 +60,8 @@ def _name(url: str) -> str:
         return ""
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether what listens under this name, or on this address, is reached from this machine alone."""
     try:
         return ip_address(name).is_loopback
     except ValueError:

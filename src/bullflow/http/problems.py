@@ -1,5 +1,7 @@
 """Errors as RFC 9457 problems: the one place where bullflow's errors meet HTTP's numbers."""
 
+import math
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +11,18 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from bullflow import telemetry
-from bullflow.errors import Away, Conflict, Fault, Invalid, Malformed, NotFound
+from bullflow.errors import (
+    Away,
+    Conflict,
+    Fault,
+    Forbidden,
+    Invalid,
+    Limited,
+    Malformed,
+    NotFound,
+    StoreFull,
+    Unauthenticated,
+)
 from bullflow.wire import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,6 +44,22 @@ class NotJson(HTTPException):
 
     def __init__(self, found: str) -> None:
         super().__init__(415, f"Send the body as application/json, not as {found}.")
+
+
+class Compressed(HTTPException):
+    """A body that would have to be unpacked, to nobody knows what size."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(415, f"Send the body as it is, not as {encoding}.", {"Connection": "close"})
+
+
+class TooSlow(HTTPException):
+    """A request body that does not come to an end."""
+
+    def __init__(self, within: timedelta) -> None:
+        super().__init__(
+            408, f"The body has not come within {within.total_seconds():g} seconds.", {"Connection": "close"}
+        )
 
 
 def problem(
@@ -55,18 +84,21 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": _DESCRIPTIONS[status],
             "content": {MEDIA_TYPE: {**schema, "example": _example(status)}},
         }
-        for status in (*statuses, 503)
+        for status in (*statuses, 401, 403, 503)
     }
 
 
 _DESCRIPTIONS = {
     400: "The body is not JSON.",
-    403: "The request comes from a page, or under a name, that may not use this service.",
+    401: "The request shows no token that opens anything.",
+    403: "The token has not the scope; or the request comes from a page, or under a name, that may not use this.",
     404: "There is no such thing.",
+    408: "The body has not come to an end in time.",
     409: "The request contradicts what is there.",
-    413: "The body is too large.",
+    413: "The body is too large, or all that the user has stored would be.",
     415: "The body is not sent as JSON.",
     422: "Something in the request breaks a rule; every fault is named with its JSON pointer.",
+    429: "The user has reached a limit; `Retry-After` says when to come again.",
     503: "A system that the service stands on is away; try again later.",
 }
 
@@ -83,6 +115,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(NotFound, _not_found)
     app.add_exception_handler(Conflict, _conflict)
+    app.add_exception_handler(Unauthenticated, _unauthenticated)
+    app.add_exception_handler(Forbidden, _forbidden)
+    app.add_exception_handler(Limited, _limited)
     app.add_exception_handler(Away, _away)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -108,6 +143,26 @@ async def _not_found(_request: Request, error: Exception) -> Response:
 
 async def _conflict(_request: Request, error: Exception) -> Response:
     return problem(409, str(error))
+
+
+async def _unauthenticated(request: Request, error: Exception) -> Response:
+    return problem(401, str(error), headers={"WWW-Authenticate": 'Bearer realm="bullflow"', **_close(request)})
+
+
+async def _forbidden(request: Request, error: Exception) -> Response:
+    return problem(403, str(error), headers=_close(request))
+
+
+async def _limited(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Limited)  # noqa: S101
+    seconds = math.ceil(error.retry_after.total_seconds())
+    status = 413 if isinstance(error, StoreFull) else 429
+    return problem(status, str(error), headers={"Retry-After": str(max(1, seconds)), **_close(request)})
+
+
+def _close(request: Request) -> dict[str, str]:
+    """A body that was not read would be taken for the next request."""
+    return {} if request.method in ("GET", "HEAD") else {"Connection": "close"}
 
 
 async def _away(_request: Request, error: Exception) -> Response:

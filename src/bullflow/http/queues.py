@@ -7,14 +7,16 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator
 from starlette.routing import Match
-from starlette.types import Scope
+from starlette.types import Scope as Asked
 
 from bullflow import wire
+from bullflow.flow.access import Caller, Scope
 from bullflow.flow.queues import QueueFacts, QueueLimits, WorkerFacts
 from bullflow.flow.states import JobStatus
 from bullflow.flow.timing import Spread, Task, tasks
 from bullflow.http import ids
 from bullflow.http.bodies import read_body
+from bullflow.http.callers import Administers, Reads
 from bullflow.http.examples import LIMITS
 from bullflow.http.paging import Cursor, Limit, after_queue
 from bullflow.http.problems import responses
@@ -29,7 +31,7 @@ _LISTING = "queues"
 class _WholeNames(APIRoute):
     """A route whose parameters may hold a slash, sent as `%2F`: the path is taken apart before it is decoded."""
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+    def matches(self, scope: Asked) -> tuple[Match, Asked]:
         path: bytes = scope.get("raw_path") or b""
         if b"%2f" not in path.lower():
             return super().matches(scope)
@@ -49,11 +51,11 @@ QueueName = Annotated[
 
 
 @router.get("/queues", response_model=wire.QueuePage, responses=responses(422), summary="List queues by name")
-async def list_queues(rooms: InRooms, limit: Limit = 50, cursor: Cursor = None) -> Response:
+async def list_queues(rooms: InRooms, caller: Reads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """Every queue that a flow has used, as it stands in the engine just now; 503 while the engine is away."""
     after = after_queue(_LISTING, cursor)
     async with rooms.database.read() as snapshot:
-        names = await queues.names(snapshot, after=after, limit=limit + 1)
+        names = await queues.names(snapshot, _seen_by(caller), after=after, limit=limit + 1)
     shown = names[:limit]
     facts = await rooms.queue_facts(shown)
     following = cursors.encode(_LISTING, shown[-1]) if len(names) > limit else None
@@ -61,10 +63,10 @@ async def list_queues(rooms: InRooms, limit: Limit = 50, cursor: Cursor = None) 
 
 
 @router.get("/queues/{name}", response_model=wire.QueueDetail, responses=responses(404), summary="One queue")
-async def get_queue(name: QueueName, rooms: InRooms) -> Response:
+async def get_queue(name: QueueName, rooms: InRooms, caller: Reads) -> Response:
     """A queue and its workers, as they stand in the engine just now; 503 while the engine is away."""
     async with rooms.database.read() as snapshot:
-        await queues.must_know(snapshot, name)
+        await queues.must_know(snapshot, _seen_by(caller), name)
     facts = (await rooms.queue_facts([name]))[name]
     return answer({**_queue_shape(name, facts), "workerList": [_worker_shape(worker) for worker in facts.workers]})
 
@@ -75,14 +77,14 @@ async def get_queue(name: QueueName, rooms: InRooms) -> Response:
     responses=responses(404),
     summary="What is slow in a queue",
 )
-async def list_tasks(name: QueueName, rooms: InRooms) -> Response:
+async def list_tasks(name: QueueName, rooms: InRooms, caller: Reads) -> Response:
     """How long the jobs of each name wait and run, in your newest flows (500 at most, and 5,000 jobs); from the store.
 
     In very large flows it may be fewer: at most 50,000 jobs of all queues are read.
     """
     async with rooms.database.read() as snapshot:
-        await queues.must_know(snapshot, name)
-        jobs = await timings.newest_jobs(snapshot, rooms.user_id, name)
+        await queues.must_know(snapshot, _seen_by(caller), name)
+        jobs = await timings.newest_jobs(snapshot, caller.user_id, name)
     return answer({"items": [_task_shape(task) for task in tasks(jobs)], "jobs": len(jobs)})
 
 
@@ -90,31 +92,31 @@ async def list_tasks(name: QueueName, rooms: InRooms) -> Response:
     "/queues/{name}/pause",
     status_code=202,
     response_model=wire.QueueSettings,
-    responses=responses(403, 404),
+    responses=responses(404),
     summary="Pause a queue",
 )
-async def pause(name: QueueName, rooms: InRooms) -> Response:
+async def pause(name: QueueName, rooms: InRooms, caller: Administers) -> Response:
     """No further job of it begins, with whatever workers; what runs may end. Also accepted while the engine is away."""
-    return answer(_settings_shape(await rooms.regulate.pause(name)), 202)
+    return answer(_settings_shape(await rooms.regulate.pause(caller, name)), 202)
 
 
 @router.post(
     "/queues/{name}/resume",
     status_code=202,
     response_model=wire.QueueSettings,
-    responses=responses(403, 404),
+    responses=responses(404),
     summary="Resume a queue",
 )
-async def resume(name: QueueName, rooms: InRooms) -> Response:
+async def resume(name: QueueName, rooms: InRooms, caller: Administers) -> Response:
     """Its jobs begin again. Also accepted while the engine is away."""
-    return answer(_settings_shape(await rooms.regulate.resume(name)), 202)
+    return answer(_settings_shape(await rooms.regulate.resume(caller, name)), 202)
 
 
 @router.put(
     "/queues/{name}/limits",
     status_code=202,
     response_model=wire.QueueSettings,
-    responses=responses(400, 403, 404, 413, 415, 422),
+    responses=responses(400, 404, 408, 413, 415, 422),
     summary="Limit a queue",
     openapi_extra={
         "requestBody": {
@@ -125,11 +127,16 @@ async def resume(name: QueueName, rooms: InRooms) -> Response:
         }
     },
 )
-async def limit_queue(name: QueueName, request: Request, rooms: InRooms) -> Response:
+async def limit_queue(name: QueueName, request: Request, rooms: InRooms, caller: Administers) -> Response:
     """Both limits are set anew: what is null or left out is not limited. Also accepted while the engine is away."""
     body = await read_body(request, rooms.settings.max_body_bytes)
     limits = wire.read_queue_limits(wire.read_json(body))
-    return answer(_settings_shape(await rooms.regulate.limit(name, limits)), 202)
+    return answer(_settings_shape(await rooms.regulate.limit(caller, name, limits)), 202)
+
+
+def _seen_by(caller: Caller) -> str | None:
+    """Whose queues are told of; an admin knows those of all users."""
+    return None if caller.may(Scope.ADMIN) else caller.user_id
 
 
 def _queue_shape(name: str, facts: QueueFacts) -> dict[str, Any]:

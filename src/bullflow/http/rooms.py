@@ -8,10 +8,13 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from bullflow.flow.queues import QueueFacts
+from bullflow.flow.redact import Rules
 from bullflow.notifier import Notifier
+from bullflow.service.access import Access
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
 from bullflow.service.explain import Explain
+from bullflow.service.quotas import Quotas
 from bullflow.service.regulate import Regulate
 from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
@@ -41,7 +44,9 @@ class Rooms:
     regulate: Regulate
     queue_facts: AskQueues
     notifier: Notifier
-    user_id: str
+    access: Access
+    quotas: Quotas
+    redact: Rules
     probes: dict[str, Probe]
     gauges: dict[str, Gauge]
 

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bullflow.errors import Misconfigured
+from bullflow.http.protocol import BoundedProtocol
 
 GRACE = timedelta(seconds=3)
 """How long open requests may take when the service stops; sockets and streams are closed then."""
@@ -42,13 +43,16 @@ def url_of(listener: socket.socket) -> str:
 class HttpServer(uvicorn.Server):
     """Leaves signals to the process, and looks after its clock once a second instead of ten times."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, *, forwarded_allow_ips: str) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                http=BoundedProtocol,
+                proxy_headers=True,
+                forwarded_allow_ips=forwarded_allow_ips,
                 ws="websockets-sansio",
                 ws_max_size=65_536,
                 ws_ping_interval=20,

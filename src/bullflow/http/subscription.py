@@ -8,9 +8,11 @@ more come than are worth keeping, they are forgotten and read from the log as we
 from collections import deque
 from collections.abc import Callable
 
+from bullflow.flow.access import Caller
 from bullflow.http import ids
 from bullflow.http.outbox import Outbox
 from bullflow.http.rooms import Rooms
+from bullflow.http.veil import veil_of
 from bullflow.notifier import item_json
 from bullflow.store import log
 from bullflow.store.log import LogItem
@@ -25,6 +27,7 @@ class Subscription:
     def __init__(
         self,
         rooms: Rooms,
+        caller: Caller,
         flow_id: str,
         outbox: Outbox,
         *,
@@ -33,6 +36,8 @@ class Subscription:
     ) -> None:
         self.flow_id = flow_id
         self._rooms = rooms
+        self._user_id = caller.user_id
+        self._veil = veil_of(rooms, caller)
         self._outbox = outbox
         self._wrap = wrap
         self._with_progress = with_progress
@@ -44,7 +49,7 @@ class Subscription:
         """Begin to hear; returns the number of the last entry. Raises NotFound, also for another user's flow."""
         self._sent = after
         ids.flow_id(self.flow_id)
-        flow = await self._rooms.notifier.follow(self._rooms.user_id, self.flow_id, self)
+        flow = await self._rooms.notifier.follow(self._user_id, self.flow_id, self)
         # What came while it was joining may have been too much to keep aside, and is read from the log as well.
         self._live_after = max(self._live_after, flow.last_seq)
         return flow.last_seq
@@ -63,7 +68,7 @@ class Subscription:
         async with self._rooms.database.read() as snapshot:
             items = await log.after(snapshot, self.flow_id, self._sent, ENTRIES_A_READ)
         for item in items:
-            await self._send_when_room(item.seq, item_json(item))
+            await self._send_when_room(item.seq, item_json(self._veil.item(item)))
         if not items:
             self._sent = self._live_after  # the log is gone, with its flow
 
@@ -77,6 +82,8 @@ class Subscription:
 
     def entry(self, item: LogItem, text: bytes) -> None:
         """A live entry, from the notifier."""
+        if self._veil:
+            text = item_json(self._veil.item(item))
         if self._aside is not None:
             self._keep_aside(item.seq, text)
         elif item.seq > self._sent:
@@ -92,7 +99,7 @@ class Subscription:
 
     def progress(self, flow_id: str, message: bytes) -> None:
         if self._with_progress and self._aside is None:
-            self._outbox.drop_or_put(message)
+            self._outbox.drop_or_put(self._veil.progress(message))
 
     def summary(self, flow: FlowView, text: bytes) -> None:
         """Summaries are for those who follow all flows."""

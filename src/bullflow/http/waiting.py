@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+from bullflow.flow.access import Caller
 from bullflow.flow.states import FLOW_ENDED, LogEvent
 from bullflow.http.rooms import Rooms
 from bullflow.store import views
@@ -29,12 +30,12 @@ class _End:
         """Not for those who follow one flow."""
 
 
-async def ended_flow(rooms: Rooms, flow_id: str, within: float) -> FlowView:
+async def ended_flow(rooms: Rooms, caller: Caller, flow_id: str, within: float) -> FlowView:
     """The flow when it has ended, or as it is after so many seconds; raises NotFound."""
     if within <= 0:
-        return await _read(rooms, flow_id)
+        return await _read(rooms, caller, flow_id)
     end = _End()
-    flow = await rooms.notifier.follow(rooms.user_id, flow_id, end)
+    flow = await rooms.notifier.follow(caller.user_id, flow_id, end)
     try:
         if flow.status in FLOW_ENDED:
             return flow
@@ -43,9 +44,9 @@ async def ended_flow(rooms: Rooms, flow_id: str, within: float) -> FlowView:
                 await end.heard.wait()
     finally:
         rooms.notifier.unfollow(flow_id, end)
-    return await _read(rooms, flow_id)
+    return await _read(rooms, caller, flow_id)
 
 
-async def _read(rooms: Rooms, flow_id: str) -> FlowView:
+async def _read(rooms: Rooms, caller: Caller, flow_id: str) -> FlowView:
     async with rooms.database.read() as snapshot:
-        return await views.flow(snapshot, rooms.user_id, flow_id)
+        return await views.flow(snapshot, caller.user_id, flow_id)

@@ -2,5 +2,6 @@
 
 from bullflow.serve.commands import api, recorder, up, upgrade
 from bullflow.serve.examining import Examination, examine_engine, repair_engine
+from bullflow.serve.managing import managing
 
-__all__ = ["Examination", "api", "examine_engine", "recorder", "repair_engine", "up", "upgrade"]
+__all__ = ["Examination", "api", "examine_engine", "managing", "recorder", "repair_engine", "up", "upgrade"]

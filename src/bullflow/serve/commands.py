@@ -15,6 +15,7 @@ from typing import Any
 from bullflow import telemetry
 from bullflow.engine.embedded import EmbeddedEngine
 from bullflow.errors import Misconfigured
+from bullflow.http.origins import is_loopback
 from bullflow.http.server import listen
 from bullflow.loop import side_by_side
 from bullflow.serve.base import open_base
@@ -41,6 +42,7 @@ async def up(
 
     Without a `stop`, signals stop it.
     """
+    check_auth(settings)
     stop = stop or stop_on_signals()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
@@ -59,6 +61,7 @@ async def up(
 
 async def api(settings: Settings, ready: Ready) -> None:
     """The HTTP service alone."""
+    check_auth(settings)
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
@@ -78,6 +81,18 @@ async def recorder(settings: Settings, ready: Ready) -> None:
         async with running(recording(base), base.news.run(), base.work.run()):
             ready(settings.store_url)
             await stop.wait()
+
+
+def check_auth(settings: Settings) -> None:
+    """Raises Misconfigured where the whole network could use the service without anybody having asked for it."""
+    if settings.auth != "local" or is_loopback(settings.host):
+        return
+    raise Misconfigured(
+        f"on {settings.host} others could reach the service, and none of them would need a token. Either\n"
+        "  ask for tokens:     --auth token (BULLFLOW_AUTH=token); bullflow users and bullflow tokens make them\n"
+        "  or let all come in: --auth none (BULLFLOW_AUTH=none), behind something that knows who may\n"
+        "  or stay here:       --host 127.0.0.1"
+    )
 
 
 async def upgrade(settings: Settings) -> str:

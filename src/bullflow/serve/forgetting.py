@@ -1,6 +1,8 @@
 """What keeps the store and the engine from growing without bound; the leader does it."""
 
 from bullflow import loop, telemetry
+from bullflow.bookkeeper import LOOK_EVERY as BOOKKEEPER_LOOKS
+from bullflow.bookkeeper import Bookkeeper
 from bullflow.clock import now_ms
 from bullflow.engine.ended import Ended
 from bullflow.forgetter import LOOK_EVERY as FORGETTER_LOOKS
@@ -14,6 +16,12 @@ async def forgetting(base: Base) -> None:
     """Delete flows whose time is over, for ever."""
     forgetter = Forgetter(base.database, keep=base.settings.keep_flows, clock=now_ms, log=telemetry.logger("forgetter"))
     await loop.run("forgetter", forgetter.run_once, wake=loop.Wake(), interval=FORGETTER_LOOKS, log=forgetter.log)
+
+
+async def bookkeeping(base: Base) -> None:
+    """Keep the books short, for ever."""
+    keeper = Bookkeeper(base.database, keep=base.settings.keep_audit, clock=now_ms, log=telemetry.logger("bookkeeper"))
+    await loop.run("bookkeeper", keeper.run_once, wake=loop.Wake(), interval=BOOKKEEPER_LOOKS, log=keeper.log)
 
 
 async def sweeping(base: Base) -> None:

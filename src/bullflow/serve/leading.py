@@ -23,7 +23,7 @@ from bullflow.leader import Leader
 from bullflow.recorder import BLOCK, Lease, Recorder
 from bullflow.regulator import LOOK_EVERY as REGULATOR_LOOKS
 from bullflow.serve.base import Base, regulator_of
-from bullflow.serve.forgetting import forgetting, sweeping
+from bullflow.serve.forgetting import bookkeeping, forgetting, sweeping
 from bullflow.serve.running import running
 from bullflow.serve.telling import tell_ended, tell_recorded, tell_recovered
 from bullflow.store.leases import Held
@@ -80,6 +80,7 @@ async def _lead(base: Base, dispatcher: Dispatcher, withdrawer: Withdrawer, audi
         _looking_after(base),
         forgetting(base),
         sweeping(base),
+        bookkeeping(base),
         _regulating(base),
         _answering(base),
     ):

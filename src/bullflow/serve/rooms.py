@@ -12,8 +12,10 @@ from bullflow.engine.control import queue_facts
 from bullflow.engine.keys import probe_key
 from bullflow.engine.places import places
 from bullflow.errors import Misconfigured
+from bullflow.flow.access import Caller
 from bullflow.flow.explain import Example, Place
 from bullflow.flow.queues import QueueFacts
+from bullflow.flow.redact import rules
 from bullflow.http.app import create_app
 from bullflow.http.rooms import Probe, Rooms
 from bullflow.http.server import HttpServer, url_of
@@ -23,12 +25,15 @@ from bullflow.notifier import Notifier
 from bullflow.serve.base import Base, new_id, regulator_of
 from bullflow.serve.gauges import gauges
 from bullflow.serve.telling import tell_accepted, tell_retried, tell_watchers, tell_withdrawer
+from bullflow.service.access import Access
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
 from bullflow.service.explain import Explain
+from bullflow.service.quotas import Limits, Quotas
 from bullflow.service.regulate import Regulate
 from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
+from bullflow.settings import Settings
 from bullflow.store import leases, users
 from bullflow.store.database import Database
 
@@ -36,8 +41,8 @@ Ready = Callable[[str], None]
 
 
 async def build_rooms(base: Base) -> Rooms:
-    async with base.database.write() as transaction:
-        user_id = await users.ensure(transaction, users.LOCAL, new_id(), now_ms())
+    access = await _access(base)
+    quotas = _quotas(base.settings)
     notifier = Notifier(base.database, clock=now_ms, log=telemetry.logger("notifier"), summarise=flow_json)
     base.watching.append(notifier.written)
     base.news.on(notifier.hear)
@@ -60,7 +65,7 @@ async def build_rooms(base: Base) -> Rooms:
     return Rooms(
         settings=base.settings,
         database=base.database,
-        submit=Submit(base.database, clock=now_ms, new_id=new_id, accepted=partial(tell_accepted, base)),
+        submit=Submit(base.database, clock=now_ms, new_id=new_id, quotas=quotas, accepted=partial(tell_accepted, base)),
         cancel=Cancel(
             base.database,
             clock=now_ms,
@@ -69,7 +74,7 @@ async def build_rooms(base: Base) -> Rooms:
             doomed=partial(tell_withdrawer, base),
         ),
         retry=Retry(base.database, clock=now_ms, finish=withdrawer.finish, decided=partial(tell_retried, base)),
-        delete=Delete(base.database, finish=withdrawer.finish),
+        delete=Delete(base.database, clock=now_ms, finish=withdrawer.finish),
         explain=Explain(
             base.database,
             engine_takes=takes,
@@ -77,13 +82,40 @@ async def build_rooms(base: Base) -> Rooms:
             places=finds,
             clock=now_ms,
         ),
-        regulate=Regulate(base.database, apply=regulator_of(base).apply),
+        regulate=Regulate(base.database, clock=now_ms, apply=regulator_of(base).apply),
         queue_facts=asks,
         notifier=notifier,
-        user_id=user_id,
+        access=access,
+        quotas=quotas,
+        redact=rules(base.settings.redact),
         probes=probes(base.database, takes),
         gauges=gauges(base),
     )
+
+
+async def _access(base: Base) -> Access:
+    """Where nobody shows a token, everybody is the user `local`."""
+    settings = base.settings
+    async with base.database.write() as transaction:
+        user_id = await users.ensure(transaction, users.LOCAL, new_id(), now_ms())
+    local = Caller(name=users.LOCAL, user_id=user_id)
+    return Access(
+        base.database,
+        clock=now_ms,
+        session_length=settings.session_length,
+        stands_for=None if settings.auth == "token" else local,
+    )
+
+
+def _quotas(settings: Settings) -> Quotas:
+    limits = Limits(
+        create_rate=settings.create_rate,
+        create_burst=settings.create_burst,
+        running_flows=settings.max_running_flows,
+        stored_bytes=settings.max_stored_bytes,
+        sockets=settings.max_sockets,
+    )
+    return Quotas(limits, clock=now_ms)
 
 
 def probes(database: Database, engine_takes: Probe) -> dict[str, Probe]:
@@ -106,7 +138,7 @@ def probes(database: Database, engine_takes: Probe) -> dict[str, Probe]:
 
 
 async def serving(rooms: Rooms, listener: socket.socket, stop: asyncio.Event, ready: Ready) -> None:
-    server = HttpServer(create_app(rooms))
+    server = HttpServer(create_app(rooms), forwarded_allow_ips=rooms.settings.forwarded_allow_ips)
     listener.listen(server.config.backlog)
     ready(url_of(listener))
     await server.run_until(stop, listener)

@@ -6,9 +6,11 @@ from contextlib import suppress
 from bullflow.clock import Clock
 from bullflow.errors import Away, Conflict, EngineRefused
 from bullflow.flow import ending
+from bullflow.flow.access import Caller
 from bullflow.flow.record import Changes
 from bullflow.flow.states import FlowStatus
-from bullflow.store import decisions, states
+from bullflow.store import acts, decisions, states
+from bullflow.store.acts import Done
 from bullflow.store.database import Database
 
 Decided = Callable[[Changes], None]
@@ -28,13 +30,13 @@ class Cancel:
         self._decided = decided
         self._doomed = doomed
 
-    async def __call__(self, user_id: str, flow_id: str) -> bool:
+    async def __call__(self, caller: Caller, flow_id: str) -> bool:
         """Whether the engine knows of it already; raises NotFound, StoreAway, Conflict for what has ended otherwise.
 
         If not, the flow is withdrawn as soon as the engine answers. Until then a worker that does reach the engine may
         begin jobs of it, whose results are ignored.
         """
-        changes = await self._decide(user_id, flow_id)
+        changes = await self._decide(caller, flow_id)
         if changes is not None:
             self._decided(changes)
         is_doomed = False
@@ -44,15 +46,17 @@ class Cancel:
         self._doomed()
         return is_doomed
 
-    async def _decide(self, user_id: str, flow_id: str) -> Changes | None:
+    async def _decide(self, caller: Caller, flow_id: str) -> Changes | None:
         async with self._database.write() as transaction:
-            flow = await states.flow(transaction, user_id, flow_id)
+            flow = await states.flow(transaction, caller.user_id, flow_id)
             # A flow that has failed may have jobs that go on; those can be cancelled as well.
             open_jobs = await states.open_jobs(transaction, flow_id)
             if not open_jobs and flow.status is FlowStatus.CANCELLED:
                 return None
             if not open_jobs:
                 raise Conflict(f"The flow has {flow.status} already; there is nothing to cancel.")
-            changes = ending.cancel(flow, open_jobs, self._clock())
+            now = self._clock()
+            changes = ending.cancel(flow, open_jobs, now)
             await decisions.end(transaction, changes)
+            acts.note(transaction, [Done(caller=caller, action="flow.cancel", target=flow_id, at=now)])
         return changes

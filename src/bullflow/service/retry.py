@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from bullflow.clock import Clock
 from bullflow.errors import Conflict
 from bullflow.flow import retry
+from bullflow.flow.access import Caller
 from bullflow.flow.facts import Json
 from bullflow.flow.record import Changes, FlowState, JobState
 from bullflow.flow.states import FLOW_ENDED, OPEN
-from bullflow.store import decisions, reruns, states
+from bullflow.store import acts, decisions, reruns, states
+from bullflow.store.acts import Done
 from bullflow.store.database import Database
 from bullflow.store.transaction import Transaction
 
@@ -35,32 +37,34 @@ class Retry:
         self._finish = finish
         self._decided = decided
 
-    async def flow(self, user_id: str, flow_id: str, *, dry_run: bool = False) -> Plan:
+    async def flow(self, caller: Caller, flow_id: str, *, dry_run: bool = False) -> Plan:
         """Run again what did not complete; raises NotFound, Conflict when there is nothing, StoreAway, EngineAway."""
-        return await self._retry(user_id, flow_id, None, None, dry_run=dry_run)
+        return await self._retry(caller, flow_id, None, None, dry_run=dry_run)
 
-    async def job(self, user_id: str, job_id: str, data: Json | None = None, *, dry_run: bool = False) -> Plan:
+    async def job(self, caller: Caller, job_id: str, data: Json | None = None, *, dry_run: bool = False) -> Plan:
         """Run this job again, with new data if there is some, and every job above it."""
         async with self._database.read() as snapshot:
-            flow_id = await states.flow_of(snapshot, user_id, job_id)
-        return await self._retry(user_id, flow_id, job_id, data, dry_run=dry_run)
+            flow_id = await states.flow_of(snapshot, caller.user_id, job_id)
+        return await self._retry(caller, flow_id, job_id, data, dry_run=dry_run)
 
-    async def _retry(self, user_id: str, flow_id: str, job_id: str | None, data: Json | None, *, dry_run: bool) -> Plan:
+    async def _retry(
+        self, caller: Caller, flow_id: str, job_id: str | None, data: Json | None, *, dry_run: bool
+    ) -> Plan:
         if dry_run:
             async with self._database.read() as snapshot:
-                flow = await states.flow(snapshot, user_id, flow_id, lock=False)
+                flow = await states.flow(snapshot, caller.user_id, flow_id, lock=False)
                 return await self._plan(snapshot, flow, job_id)
         while True:
-            plan = await self._keep(user_id, flow_id, job_id, data)
+            plan = await self._keep(caller, flow_id, job_id, data)
             if plan is not None:
                 self._decided(plan)
                 return plan
             await self._finish(flow_id)
 
-    async def _keep(self, user_id: str, flow_id: str, job_id: str | None, data: Json | None) -> Plan | None:
+    async def _keep(self, caller: Caller, flow_id: str, job_id: str | None, data: Json | None) -> Plan | None:
         """The plan, carried out in the store; None when the last run has to be taken out of the engine first."""
         async with self._database.write() as transaction:
-            flow = await states.flow(transaction, user_id, flow_id)
+            flow = await states.flow(transaction, caller.user_id, flow_id)
             _check_ended(flow)
             if flow.withdraw_due:
                 return None
@@ -69,7 +73,12 @@ class Retry:
             await reruns.begin(transaction, flow_id, self._clock())
             if job_id is not None and data is not None:
                 await reruns.set_data(transaction, job_id, data)
+            acts.note(transaction, [self._done(caller, flow_id, job_id)])
         return plan
+
+    def _done(self, caller: Caller, flow_id: str, job_id: str | None) -> Done:
+        action, target = ("flow.retry", flow_id) if job_id is None else ("job.retry", job_id)
+        return Done(caller=caller, action=action, target=target, at=self._clock())
 
     async def _plan(self, transaction: Transaction, flow: FlowState, job_id: str | None) -> Plan:
         _check_ended(flow)

@@ -1,14 +1,18 @@
 """Accept flows: what the answer promises is in the database before it is given."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bullflow.clock import Clock
 from bullflow.errors import Away, Conflict
+from bullflow.flow.access import Caller
 from bullflow.flow.record import Entry
 from bullflow.flow.states import FlowStatus, LogEvent
 from bullflow.flow.tree import FlowRequest, lay_out
-from bullflow.store import flows, keys, log, streams
+from bullflow.service.quotas import Quotas
+from bullflow.store import acts, flows, keys, log, queues, streams
+from bullflow.store.acts import Done
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.keys import Key
@@ -24,6 +28,7 @@ MOST_TOGETHER = 64
 class _Request:
     """Flows of one request, and the key that it was sent with; only a request for one flow can have one."""
 
+    caller: Caller
     flows: Sequence[NewFlow]
     key: Key | None = None
 
@@ -34,23 +39,28 @@ class Submit:
     Requests that come at the same time are committed together: a commit is a sync of the disk.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, new_id: Callable[[], str], accepted: Accepted) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock, new_id: Callable[[], str], quotas: Quotas, accepted: Accepted
+    ) -> None:
         self._database = database
+        self._quotas = quotas
         self._clock = clock
         self._new_id = new_id
         self._accepted = accepted
         self._commits: Together[_Request, str] = Together(self._commit_together, most=MOST_TOGETHER)
 
-    async def __call__(self, user_id: str, requests: Sequence[FlowRequest]) -> list[NewFlow]:
-        """Store these flows, all or none; raises StoreAway."""
-        new = [self._new_flow(user_id, request) for request in requests]
-        await self._commits.ask(_Request(flows=new))
+    async def __call__(self, caller: Caller, requests: Sequence[FlowRequest]) -> list[NewFlow]:
+        """Store these flows, all or none; raises Limited, StoreAway."""
+        self._quotas.take(caller.user_id, len(requests))
+        new = [self._new_flow(caller.user_id, request) for request in requests]
+        await self._commits.ask(_Request(caller=caller, flows=new))
         return new
 
-    async def once(self, user_id: str, request: FlowRequest, key: Key) -> NewFlow | str:
-        """Store this flow, or the id of the one that the key has made before; raises Conflict, StoreAway."""
-        new = self._new_flow(user_id, request)
-        flow_id = await self._commits.ask(_Request(flows=[new], key=key))
+    async def once(self, caller: Caller, request: FlowRequest, key: Key) -> NewFlow | str:
+        """Store this flow, or the id of the one that the key has made before; raises Conflict, Limited, StoreAway."""
+        self._quotas.take(caller.user_id, 1)
+        new = self._new_flow(caller.user_id, request)
+        flow_id = await self._commits.ask(_Request(caller=caller, flows=[new], key=key))
         return new if flow_id == new.id else flow_id
 
     async def _commit_together(self, requests: Sequence[_Request]) -> Sequence[str | Exception]:
@@ -75,12 +85,28 @@ class Submit:
         """Store what is new; the answers are the ids of each request's first flow."""
         async with self._database.write() as transaction:
             answers = [await self._claim(transaction, request) for request in requests]
-            new = [flow for request in _made(requests, answers) for flow in request.flows]
+            made = _made(requests, answers)
+            new = [flow for request in made for flow in request.flows]
             if new:
+                for of_one in _by_user(new):
+                    await self._quotas.check(transaction, of_one)
                 await flows.add(transaction, new)
-                await streams.know(transaction, (job.node.queue_name for flow in new for job in flow.jobs))
+                used = {(flow.user_id, job.node.queue_name) for flow in new for job in flow.jobs}
+                await streams.know(transaction, (queue for _, queue in used))
+                await queues.use(transaction, used)
                 await log.append(transaction, map(_created, new))
+                acts.note(transaction, [self._done(request) for request in made])
         return answers
+
+    def _done(self, request: _Request) -> Done:
+        first, *others = request.flows
+        return Done(
+            caller=request.caller,
+            action="flow.create",
+            target=first.id,
+            at=first.created_at,
+            data={"flows": 1 + len(others)} if others else {},
+        )
 
     async def _claim(self, transaction: Transaction, request: _Request) -> str | Exception:
         first = request.flows[0]
@@ -105,6 +131,13 @@ class Submit:
 def _made(requests: Sequence[_Request], answers: Sequence[str | Exception]) -> list[_Request]:
     """The requests whose own flows were stored: not those that failed, or whose key had made a flow before."""
     return [request for request, answer in zip(requests, answers, strict=True) if answer == request.flows[0].id]
+
+
+def _by_user(new: Sequence[NewFlow]) -> Iterable[Sequence[NewFlow]]:
+    found: defaultdict[str, list[NewFlow]] = defaultdict(list)
+    for flow in new:
+        found[flow.user_id].append(flow)
+    return found.values()
 
 
 def _created(flow: NewFlow) -> Entry:

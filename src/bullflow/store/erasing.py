@@ -20,7 +20,7 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, func, no
 from sqlalchemy.orm import InstrumentedAttribute
 
 from bullflow.flow.states import OPEN
-from bullflow.store import users
+from bullflow.store import usage, users
 from bullflow.store.database import Database
 from bullflow.store.sql import Words, one_of
 from bullflow.store.tables import ALL_JOBS, COUNT_COLUMNS, Flow, FlowJob, IdempotencyKey, JobLogLine, LogEntry
@@ -71,6 +71,7 @@ async def hide(connection: Transaction, flow_ids: Sequence[str]) -> None:
     """Give these flows to nobody. The caller has their locks, and has seen that they may go."""
     await users.ensure_nobody(connection)
     await connection.execute(delete(IdempotencyKey).where(one_of(connection, IdempotencyKey.flow_id, flow_ids)))
+    await usage.give_back(connection, flow_ids)
     await connection.execute(
         update(Flow)
         .where(one_of(connection, Flow.id, flow_ids))

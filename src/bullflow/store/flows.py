@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from bullflow.flow.states import FlowStatus, JobStatus
 from bullflow.flow.tree import FlowRequest, NewJob
-from bullflow.store import writing
+from bullflow.store import usage, writing
 from bullflow.store.states import numbers
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob, FlowTag
 from bullflow.store.transaction import Transaction
@@ -23,6 +23,10 @@ class NewFlow:
     request: FlowRequest
     jobs: Sequence[NewJob]
     created_at: int
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(job.node.data.size for job in self.jobs)
 
     @property
     def counts(self) -> dict[JobStatus, int]:
@@ -50,6 +54,7 @@ def _write(driver: Connection, flows: Sequence[NewFlow]) -> None:
     writing.insert(driver, FlowTag, ("tag", "flow_id"), tags)
     jobs = [_job_row(flow.id, flow.created_at, job) for flow in flows for job in flow.jobs]
     writing.insert(driver, FlowJob, _JOB, jobs)
+    usage.write(driver, ((flow.user_id, flow.stored_bytes) for flow in flows))
 
 
 _FLOW = (
@@ -66,6 +71,7 @@ _FLOW = (
     "deadline",
     "time_limit",
     "tags",
+    "stored_bytes",
     "created_at",
     "updated_at",
     *COUNT_COLUMNS.values(),
@@ -108,6 +114,7 @@ def _flow_row(flow: NewFlow) -> writing.Row:
         None if request.deadline is None else flow.created_at + request.deadline,
         request.deadline,
         orjson.dumps(request.tags).decode(),
+        flow.stored_bytes,
         flow.created_at,
         flow.created_at,
         *numbers(flow.counts),

@@ -1,5 +1,6 @@
 """Which queues users may know, and what operators have set for them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from sqlalchemy import ColumnElement, select, update
 from bullflow.errors import NotFound
 from bullflow.flow.queues import QueueLimits, QueueRules, RateLimit
 from bullflow.store.sql import insert_or_leave
-from bullflow.store.tables import QueueSettings, StreamPosition
+from bullflow.store.tables import QueueSettings, StreamPosition, UserQueue
 from bullflow.store.transaction import Transaction
 
 INTERNAL = ":"
@@ -24,19 +25,30 @@ class SetQueue:
     due: bool
 
 
-async def names(connection: Transaction, *, after: str | None, limit: int) -> list[str]:
-    """Known queues behind `after`, in the order of their names' code points."""
-    name = _by_code_point(connection)
-    query = select(StreamPosition.queue_name).where(~StreamPosition.queue_name.startswith(INTERNAL))
+async def use(connection: Transaction, used: Iterable[tuple[str, str]]) -> None:
+    """Note users and queues that their flows use."""
+    rows = [{"user_id": user_id, "queue_name": name} for user_id, name in sorted(used)]
+    await insert_or_leave(connection, UserQueue, rows, key=["user_id", "queue_name"])
+
+
+async def names(connection: Transaction, user_id: str | None, *, after: str | None, limit: int) -> list[str]:
+    """Queues of this user (None: of anybody) behind `after`, in the order of their names' code points."""
+    table = StreamPosition if user_id is None else UserQueue
+    name = _by_code_point(connection, table)
+    query = select(table.queue_name)
+    query = query.where(~name.startswith(INTERNAL) if user_id is None else UserQueue.user_id == user_id)
     if after is not None:
         query = query.where(name > after)
     return list(await connection.scalars(query.order_by(name).limit(limit)))
 
 
-async def must_know(connection: Transaction, name: str) -> None:
-    """Raises NotFound unless a flow has used this queue."""
-    known = await connection.scalar(select(StreamPosition.queue_name).where(StreamPosition.queue_name == name))
-    if known is None or name.startswith(INTERNAL):
+async def must_know(connection: Transaction, user_id: str | None, name: str) -> None:
+    """Raises NotFound unless a flow of this user (None: of anybody) has used this queue."""
+    if user_id is None:
+        query = select(StreamPosition.queue_name).where(StreamPosition.queue_name == name)
+    else:
+        query = select(UserQueue.queue_name).where(UserQueue.user_id == user_id, UserQueue.queue_name == name)
+    if await connection.scalar(query) is None or name.startswith(INTERNAL):
         raise NotFound("queue", name)
 
 
@@ -72,7 +84,7 @@ async def applied(connection: Transaction, queue: SetQueue) -> SetQueue | None:
 
 async def _set(connection: Transaction, name: str, columns: dict[str, Any]) -> SetQueue:
     # Also when nothing changes: whoever asks again may do so because the engine does something else.
-    await must_know(connection, name)
+    await must_know(connection, None, name)
     fresh = {"queue_name": name, "paused": False, "due": True}
     await insert_or_leave(connection, QueueSettings, [fresh], key=["queue_name"])
     rows = await connection.execute(
@@ -81,9 +93,9 @@ async def _set(connection: Transaction, name: str, columns: dict[str, Any]) -> S
     return _set_queue(rows.one())
 
 
-def _by_code_point(connection: Transaction) -> ColumnElement[str]:
+def _by_code_point(connection: Transaction, table: type[StreamPosition] | type[UserQueue]) -> ColumnElement[str]:
     """SQLite compares bytes by itself; Postgres as its locale says, where two names may even have one place."""
-    return StreamPosition.queue_name.collate("BINARY" if connection.dialect.name == "sqlite" else "C")
+    return table.queue_name.collate("BINARY" if connection.dialect.name == "sqlite" else "C")
 
 
 def _columns(limits: QueueLimits) -> dict[str, int | None]:

@@ -17,7 +17,7 @@ from bullflow.flow.facts import FactId, Json
 from bullflow.flow.record import Changes, FlowState, JobState
 from bullflow.flow.states import OPEN, FlowStatus, JobStatus
 from bullflow.flow.tree import Policy
-from bullflow.store import log, writing
+from bullflow.store import log, usage, writing
 from bullflow.store.sql import Words, listed, one_of, one_of_listed
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob
 from bullflow.store.transaction import Transaction
@@ -191,6 +191,8 @@ _FLOW_STATE = (
     Flow.updated_at,
     Flow.finished_at,
     Flow.error,
+    Flow.user_id,
+    Flow.stored_bytes,
     *(getattr(Flow, name) for name in COUNT_COLUMNS.values()),
 )
 
@@ -244,7 +246,20 @@ def _job_state(row: Any) -> JobState:
 
 
 def _flow_state(row: Any) -> FlowState:
-    key, status, last_seq, dispatch_due, withdraw_due, fail_fast, updated_at, finished_at, error, *counts = row
+    (
+        key,
+        status,
+        last_seq,
+        dispatch_due,
+        withdraw_due,
+        fail_fast,
+        updated_at,
+        finished_at,
+        error,
+        user_id,
+        stored,
+        *counts,
+    ) = row
     return FlowState(
         id=key,
         status=_FLOW_STATUS[status],
@@ -256,6 +271,8 @@ def _flow_state(row: Any) -> FlowState:
         updated_at=updated_at,
         finished_at=finished_at,
         error=mapping(error),
+        user_id=user_id,
+        stored_bytes=stored,
     )
 
 
@@ -267,6 +284,7 @@ async def apply(connection: Transaction, changes: Changes) -> None:
 def _apply(driver: Connection, changes: Changes) -> None:
     writing.change(driver, FlowJob, _CHANGED_JOB, [_changed_job(job) for job in changes.jobs])
     writing.change(driver, Flow, _CHANGED_FLOW, [_changed_flow(flow) for flow in changes.flows])
+    usage.write(driver, ((flow.user_id, flow.newly_stored) for flow in changes.flows))
     log.write(driver, changes.entries)
 
 
@@ -292,6 +310,7 @@ _CHANGED_FLOW = (
     "updated_at",
     "finished_at",
     "error",
+    "stored_bytes",
     *COUNT_COLUMNS.values(),
 )
 
@@ -323,6 +342,7 @@ def _changed_flow(flow: FlowState) -> writing.Row:
         flow.updated_at,
         flow.finished_at,
         text(flow.error),
+        flow.stored_bytes,
         *numbers(flow.counts),
     )
 

@@ -29,15 +29,83 @@ class Base(DeclarativeBase):
 
 
 class User(Base):
-    """Who owns flows. Until accounts exist there is one: `local`."""
+    """Who owns flows. Where nobody shows a token there is one: `local`."""
 
     __tablename__ = "users"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
+    # Patterns of the queues that the user may use, as JSON; all when there are none.
+    queues: Mapped[str] = mapped_column(default="[]", server_default="[]")
     created_at: Mapped[int]
+    disabled_at: Mapped[int | None]
 
     flows: Mapped[list["Flow"]] = relationship(back_populates="user")
+
+
+class ApiToken(Base):
+    """What a user shows to be known. The id is the token's public part; of the secret one only a hash is kept."""
+
+    __tablename__ = "api_tokens"
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id"), index=True)
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[str]
+    created_at: Mapped[int]
+    expires_at: Mapped[int | None]
+    last_used_at: Mapped[int | None]
+    revoked_at: Mapped[int | None]
+
+
+class Session(Base):
+    """A sign-in to the dashboard: it holds as long as its token does, and not longer than itself."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    token_id: Mapped[str] = mapped_column(String(12), ForeignKey("api_tokens.id"))
+    created_at: Mapped[int]
+    expires_at: Mapped[int] = mapped_column(index=True)
+
+
+class Act(Base):
+    """Who did what. Rows are added, and removed when they are old; none is ever changed."""
+
+    __tablename__ = "acts"
+    __table_args__ = (Index("acts_by_actor", "actor", "n"),)
+
+    n: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    at: Mapped[int]
+    actor: Mapped[str] = mapped_column(String(200))
+    token_id: Mapped[str | None] = mapped_column(String(12))
+    action: Mapped[str] = mapped_column(String(32))
+    target: Mapped[str | None] = mapped_column(String(200))
+    data: Mapped[str]
+
+
+class UserQueue(Base):
+    """A queue that flows of a user have used."""
+
+    __tablename__ = "user_queues"
+
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id"), primary_key=True)
+    queue_name: Mapped[str] = mapped_column(String(128), primary_key=True)
+
+
+class Usage(Base):
+    """Bytes that a user's flows have come to have in the store, or to have no more: the sum is what they have.
+
+    Rows are added by everybody and put together by the leader, so that nobody waits for another's row.
+    """
+
+    __tablename__ = "usage"
+    __table_args__ = (Index("usage_by_user", "user_id", "bytes"),)
+
+    n: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(Id)
+    bytes: Mapped[int]
 
 
 # Jobs of a flow that has ended may go on.
@@ -83,6 +151,12 @@ class Flow(Base):
             sqlite_where=text("finished_at IS NOT NULL"),
             postgresql_where=text("finished_at IS NOT NULL"),
         ),
+        Index(
+            "flows_running_by_user",
+            "user_id",
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
         Index("flows_trailing", "id", sqlite_where=text(_TRAILING), postgresql_where=text(_TRAILING)),
     )
 
@@ -105,6 +179,8 @@ class Flow(Base):
     created_at: Mapped[int]
     updated_at: Mapped[int]
     finished_at: Mapped[int | None]
+    # Of its jobs' data and of all results that were recorded; what the log and the rows weigh beside is not counted.
+    stored_bytes: Mapped[int] = mapped_column(default=0, server_default="0")
     n_waiting: Mapped[int] = mapped_column(Integer, default=0)
     n_waiting_children: Mapped[int] = mapped_column(Integer, default=0)
     n_delayed: Mapped[int] = mapped_column(Integer, default=0)

@@ -1,6 +1,6 @@
 """The JSON shapes of REST and WebSocket, shared by the service and its clients."""
 
-from bullflow.wire.asked import FlowIn, FlowsIn, JobIn, JobOptions, QueueLimitsIn, RetryIn
+from bullflow.wire.asked import FlowIn, FlowsIn, JobIn, JobOptions, QueueLimitsIn, RetryIn, SignIn
 from bullflow.wire.reading import (
     MAX_FAULTS,
     Limits,
@@ -12,6 +12,7 @@ from bullflow.wire.reading import (
     read_json,
     read_queue_limits,
     read_retry,
+    read_sign_in,
 )
 from bullflow.wire.shown import (
     CancelledFlow,
@@ -47,6 +48,7 @@ from bullflow.wire.shown import (
     Readiness,
     RetryPlan,
 )
+from bullflow.wire.shown_accounts import Act, ActPage, Me
 from bullflow.wire.shown_queues import (
     Queue,
     QueueDetail,
@@ -62,6 +64,8 @@ from bullflow.wire.shown_queues import (
 
 __all__ = [
     "MAX_FAULTS",
+    "Act",
+    "ActPage",
     "CancelledFlow",
     "CheckedFlow",
     "CheckedFlows",
@@ -91,6 +95,7 @@ __all__ = [
     "Line",
     "LinePage",
     "LiveLine",
+    "Me",
     "OutlinedJob",
     "PlannedJob",
     "PlannedJobs",
@@ -109,6 +114,7 @@ __all__ = [
     "Readiness",
     "RetryIn",
     "RetryPlan",
+    "SignIn",
     "SlowestJob",
     "Spread",
     "is_queue_name",
@@ -119,4 +125,5 @@ __all__ = [
     "read_json",
     "read_queue_limits",
     "read_retry",
+    "read_sign_in",
 ]

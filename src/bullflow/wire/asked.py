@@ -21,6 +21,12 @@ class _In(BaseModel):
     )
 
 
+class SignIn(_In):
+    """A token, for which a browser gets a session."""
+
+    token: str = Field(min_length=1, max_length=200)
+
+
 class Backoff(_In):
     """How long to wait before the next attempt."""
 

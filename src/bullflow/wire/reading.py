@@ -9,11 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from bullflow.errors import Fault, Invalid, Malformed
+from bullflow.flow.access import allows
 from bullflow.flow.facts import Json
 from bullflow.flow.growth import GrownJob, Growth
 from bullflow.flow.queues import QueueLimits, RateLimit
 from bullflow.flow.tree import ID, POLICIES, FlowRequest, Node, with_policy
-from bullflow.wire.asked import QueueLimitsIn, QueueName, ShallowFlow, ShallowJob
+from bullflow.wire.asked import QueueLimitsIn, QueueName, ShallowFlow, ShallowJob, SignIn
 
 MAX_FAULTS = 100
 GROWTH_VERSION = 1
@@ -28,6 +29,8 @@ class Limits:
     jobs: int
     depth: int
     data_bytes: int
+    queues: tuple[str, ...] = ()
+    """Patterns of the queues that may be named; all when there are none."""
 
 
 def read_json(body: bytes | str) -> Any:
@@ -162,6 +165,16 @@ def read_queue_limits(body: Any) -> QueueLimits:
     )
 
 
+def read_sign_in(body: Any) -> str:
+    """The token that somebody shows to sign in; raises Invalid."""
+    if not isinstance(body, dict):
+        raise Invalid([Fault("", "must be an object with a token")])
+    try:
+        return SignIn.model_validate(body).token
+    except ValidationError as error:
+        raise Invalid(_faults(error, "")) from None
+
+
 def is_queue_name(text: str) -> bool:
     """Whether a queue can have this name."""
     try:
@@ -195,6 +208,8 @@ class _Reading:
         except ValidationError as error:
             self._report(error, body, place)
             return None
+        if not allows(self._limits.queues, fields.queue_name):
+            self._fault(Fault(f"{place.pointer}/queueName", f"is not among your queues: {_told(self._limits.queues)}"))
         data = self._data(fields.data, place, fields.opts.size_limit)
         opts = body.get("opts", {})
         return Node(
@@ -296,6 +311,10 @@ _DETAILS: Mapping[str, str] = {
     "model_type": "must be an object with at least name and queueName",
     "string_pattern_mismatch": "must not contain control characters, and in queue names no ':', '{' or '}'",
 }
+
+
+def _told(patterns: tuple[str, ...]) -> str:
+    return ", ".join(patterns)
 
 
 def _step(step: int | str) -> str:

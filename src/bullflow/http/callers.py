@@ -1,0 +1,69 @@
+"""Who asks: by a token in the header, or by the session that a browser keeps in a cookie.
+
+A browser sends its cookie along whatever page asks. So the cookie is not sent at all from other sites (SameSite), and
+where something is to change, or a socket to be opened, the browser must say that the page is ours (`Origin`, which
+`OwnOrigins` compares).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, Query
+from starlette.requests import HTTPConnection
+
+from bullflow.errors import Forbidden, StoreAway
+from bullflow.flow.access import Caller, Scope
+from bullflow.http.paging import NO_NUL
+from bullflow.http.rooms import InRooms
+from bullflow.service.access import Access
+
+LOOK_EVERY = timedelta(seconds=2)
+"""How soon a socket is closed whose token was revoked, beside the moment for which it is believed."""
+COOKIE = "bullflow_session"
+_BEARER = "bearer "
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Whose = Annotated[
+    str | None,
+    Query(alias="user", max_length=100, pattern=NO_NUL, description="Another user's flows; for admins."),
+]
+
+
+def shown_by(connection: HTTPConnection) -> str | None:
+    """The token or session that comes with a request, None when there is none; raises Forbidden."""
+    header = connection.headers.get("authorization", "")
+    if header[: len(_BEARER)].lower() == _BEARER:
+        return header[len(_BEARER) :].strip()
+    session = connection.cookies.get(COOKIE)
+    changes = connection.scope["type"] == "websocket" or connection.scope.get("method") not in _SAFE
+    if session is not None and changes and "origin" not in connection.headers:
+        raise Forbidden("A session is for pages of this service alone, and the request does not say where it is from.")
+    return session
+
+
+def _with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    async def caller(connection: HTTPConnection, rooms: InRooms, user: Whose = None) -> Caller:
+        found = await rooms.access.caller(shown_by(connection))
+        found.must(scope)
+        return found if user is None else await rooms.access.another(found, user)
+
+    return caller
+
+
+Reads = Annotated[Caller, Depends(_with(Scope.READ))]
+Writes = Annotated[Caller, Depends(_with(Scope.WRITE))]
+Administers = Annotated[Caller, Depends(_with(Scope.ADMIN))]
+
+
+async def until_refused(access: Access, shown: str | None) -> None:
+    """Return when what was shown opens nothing any more; never where nothing needs to be shown."""
+    if access.is_open:
+        await asyncio.Event().wait()
+    while True:
+        await asyncio.sleep(LOOK_EVERY.total_seconds())
+        with suppress(StoreAway):
+            if not await access.still_may(shown):
+                return

@@ -1,6 +1,8 @@
 """Errors as RFC 9457 problems: the one place where bullflow's errors meet HTTP's numbers."""
 
+import asyncio
 import math
+from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +11,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from bullflow import telemetry
 from bullflow.errors import (
@@ -26,6 +29,7 @@ from bullflow.errors import (
 from bullflow.wire import Problem
 
 MEDIA_TYPE = "application/problem+json"
+LINGERS = timedelta(seconds=2)
 
 _log = telemetry.logger("http")
 
@@ -62,6 +66,23 @@ class TooSlow(HTTPException):
         )
 
 
+class LastAnswer(Response):
+    """The last one on its connection, because the request's body was not read to its end.
+
+    What still comes of it is read and forgotten for a moment: a connection that is closed with unread bytes is reset,
+    and a client that is still sending would never see the answer.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGERS.total_seconds()):
+                while (await receive()).get("more_body"):
+                    pass
+        await send({"type": "http.response.body", "body": b""})
+
+
 def problem(
     status: int, detail: str, faults: tuple[Fault, ...] = (), headers: dict[str, str] | None = None
 ) -> Response:
@@ -73,7 +94,8 @@ def problem(
     }
     if faults:
         body["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
-    return Response(orjson.dumps(body), status, headers, MEDIA_TYPE)
+    is_last = headers is not None and headers.get("Connection") == "close"
+    return (LastAnswer if is_last else Response)(orjson.dumps(body), status, headers, MEDIA_TYPE)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -10,6 +10,8 @@ from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from bullflow.http.problems import LINGERS
+
 HEAD_WITHIN = timedelta(seconds=20)
 LARGEST_HEAD = 64 * 1024
 """Bytes."""
@@ -22,6 +24,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     _head_bytes = 0
+    _is_refused = False
     _awaiting_head: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -33,6 +36,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
         self._head_bytes += len(data)
         super().data_received(data)
         # What came with the end of a head is a body, which is counted elsewhere.
@@ -59,6 +64,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, answer: bytes) -> None:
         self._has_head()
-        if not self.transport.is_closing():
-            self.transport.write(answer)
-            self.transport.close()
+        if self.transport.is_closing():
+            return
+        self._is_refused = True
+        self.transport.write(answer)
+        # A connection that is closed with unread bytes is reset, and a client that still sends never sees the answer.
+        self.loop.call_later(LINGERS.total_seconds(), self.transport.close)

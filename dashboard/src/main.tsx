@@ -8,6 +8,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { askAgain, isUnknown } from "./account/me";
 import { App } from "./app";
+import { live } from "./api/live";
 import { Problem } from "./api/rest";
 import { readable, theme } from "./theme";
 
@@ -24,6 +25,10 @@ const queries = new QueryClient({
       retry: (failures, error) => failures < 3 && (!(error instanceof Problem) || error.status === 0 || error.status >= 500),
     },
   },
+});
+
+live.watch(() => {
+  if (live.state === "refused") askAgain(queries);
 });
 
 const root = document.getElementById("root");

@@ -7,7 +7,8 @@
  */
 import type { Flow, FlowEvent, Line } from "./types";
 
-export type LiveState = "connecting" | "open" | "lost";
+/** `refused`: nobody is signed in. It is not dialled again, for who signs in loads the page anew. */
+export type LiveState = "connecting" | "open" | "lost" | "refused";
 
 export interface FlowListener {
   /** Its lines are here: the number of the last entry when the subscription began. */
@@ -45,6 +46,7 @@ const PING_EVERY_MS = 15_000;
 const DIAL_WITHIN_MS = 10_000;
 const TOO_SLOW = 4008;
 const UNAUTHENTICATED = 4001;
+const REFUSED = "unauthenticated";
 const GONE = "not-found";
 
 export class Live {
@@ -131,8 +133,8 @@ export class Live {
 
   private closed(code: number): void {
     this.socket = null;
-    this.become("lost");
-    if (code === UNAUTHENTICATED) return; // whoever signs in loads the page anew
+    this.become(code === UNAUTHENTICATED ? "refused" : "lost");
+    if (this.state === "refused") return;
     // A line that was cut because we were too slow is there again at once.
     const wait = code === TOO_SLOW ? 0 : this.pause * (0.75 + Math.random() / 2);
     this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
@@ -205,6 +207,7 @@ export class Live {
 
   private refused(code: string, detail: string, flowId: string | undefined): void {
     if (flowId === undefined) {
+      if (code === REFUSED) return; // the line is closed for that next
       console.error(`the service has refused a message: ${code}, ${detail}`);
       return;
     }

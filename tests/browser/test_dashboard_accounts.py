@@ -1,0 +1,76 @@
+"""Signing in to the dashboard and out of it, and what happens to pages whose token was revoked."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from bullflow import AsyncClient
+from support.servers import SqliteServer, Valkey
+from support.service import Service, running, settings_for
+from support.stage import Stage, job
+from support.tenants import Tenant, revoke, tenant
+
+
+@pytest_asyncio.fixture
+async def closed(
+    sqlite: SqliteServer, valkey: Valkey, prefix: str, data_dir: Path, stage: Stage
+) -> AsyncIterator[Service]:
+    """A service that asks for tokens."""
+    settings = settings_for(sqlite.new_database(), valkey.url, prefix, data_dir, auth="token")
+    async with running(settings, [stage.worker()]) as service:
+        yield service
+
+
+@pytest_asyncio.fixture
+async def alice(closed: Service) -> AsyncIterator[Tenant]:
+    async with tenant(closed, "alice") as made:
+        yield made
+
+
+async def sign_in(page: Page, token: str) -> None:
+    await page.get_by_placeholder("bf_…").fill(token)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def test_one_signs_in_with_a_token_sees_ones_own_and_signs_out(
+    page: Page, closed: Service, alice: Tenant
+) -> None:
+    async with tenant(closed, "bob") as bob, AsyncClient(closed.url, token=bob.token) as client:
+        theirs = await client.create(job("value", "theirs"))
+    mine = await alice.create(job("hold", "mine"))
+    await page.goto(f"{closed.url}/ui/flows")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to bullflow")
+    assert (await Axe().run(page)).violations_count == 0
+
+    await sign_in(page, "bf_wrong")
+    await expect(page.get_by_role("alert")).to_contain_text("no token")
+    await sign_in(page, alice.token)
+
+    await expect(page.get_by_role("main").get_by_text("hold").first).to_be_visible()
+    await expect(page.get_by_role("banner").get_by_text("alice")).to_be_visible()
+    await page.goto(f"{closed.url}/ui/flows/{mine['id']}")
+    await expect(page.get_by_text("active").first).to_be_visible()
+    await page.goto(f"{closed.url}/ui/flows/{theirs.id}")
+    await expect(page.get_by_role("main")).to_contain_text("There is no")
+    assert "bf_" not in str(await page.evaluate("JSON.stringify([document.cookie, {...localStorage}])"))
+
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def test_an_open_page_asks_to_sign_in_soon_after_its_token_was_revoked(
+    page: Page, closed: Service, alice: Tenant
+) -> None:
+    flow = await alice.create(job("hold", "mine"))
+    await page.goto(f"{closed.url}/ui/flows/{flow['id']}")
+    await sign_in(page, alice.token)
+    await expect(page.get_by_text("active").first).to_be_visible()
+
+    await revoke(closed.settings, alice.token_id)
+
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()

@@ -1,6 +1,6 @@
 """`make bench`: every figure of docs/performance.md, ours beside the peers', in one run.
 
-Names choose measurements; their figures then replace those of the last report. The last four names
+Names choose measurements; their figures then replace those of the last report. The last five names
 are measured only when they are named.
 """
 
@@ -22,6 +22,7 @@ from bench.dashboard import dashboard
 from bench.databases import SQLITE, Store, postgres
 from bench.end_to_end import end_to_end
 from bench.figures import Curves, Figure
+from bench.hostile import hostile
 from bench.load import load
 from bench.lone import lone
 from bench.measure import Row
@@ -140,6 +141,7 @@ BY_NAME_ONLY: dict[str, Callable[[str | None], list[Row]]] = {
     "control": _of_one(control),
     "recovery": _of_one(recovery),
     "dashboard": _of_one(dashboard),
+    "hostile": _of_one(hostile),
     "checks": checks,
 }
 

@@ -59,7 +59,15 @@ class Http:
         connection = self._free.pop() if self._free else await self._connect()
         head = f"{method} {path} HTTP/1.1\r\nhost: {self._host}\r\ncontent-length: {len(body)}\r\n"
         head += "content-type: application/json\r\n" if body else ""
-        status, answer = await connection.ask(head.encode() + b"\r\n" + body)
+        request = head.encode() + b"\r\n" + body
+        try:
+            status, answer = await connection.ask(request)
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                raise
+            # The service has closed it, because it was not used for long.
+            connection = await self._connect()
+            status, answer = await connection.ask(request)
         self._free.append(connection)
         if status >= 400:
             raise SystemExit(f"{method} {path}: {status} {answer.decode()}")

@@ -1,39 +1,66 @@
-"""Request bodies: cut off while they are read."""
+"""Request bodies: cut off while they are read, and read where they keep nobody else waiting.
+
+A large one is parsed and checked in a thread, which takes turns with everybody else, and only a few of them are there
+at once (`Quotas.large_body`): what a body becomes in memory is many times its size.
+"""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
+from typing import TypeVar
 
 from fastapi import Request
 
 from bullflow.http.problems import Compressed, NotJson, TooLarge, TooSlow
+from bullflow.service.quotas import Quotas
 
+LARGE = 256 * 1024
+"""Bytes."""
 READ_WITHIN = timedelta(seconds=60)
 
+T = TypeVar("T")
 
-async def read_body(request: Request, limit: int, *, may_be_empty: bool = False) -> bytes:
-    """The bytes of a body that is said to be JSON; raises NotJson, Compressed, TooLarge, TooSlow."""
-    if may_be_empty and _is_empty(request):
-        return b""
+
+async def read_large(request: Request, limit: int, quotas: Quotas, user_id: str, read: Callable[[bytes], T]) -> T:
+    """What `read` makes of a body of this user's that may be large; raises Limited, and whatever `read_body` raises."""
+    with ExitStack() as held:
+        body = await read_body(request, limit, large=lambda: held.enter_context(quotas.large_body(user_id)))
+        return read(body) if len(body) <= LARGE else await asyncio.to_thread(read, body)
+
+
+async def read_body(request: Request, limit: int, *, large: Callable[[], object] = lambda: None) -> bytes:
+    """The bytes of a body that is said to be JSON; `large` is called when they become many.
+
+    Raises NotJson, Compressed, TooLarge, TooSlow.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise NotJson(kind or "nothing")
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise TooLarge(limit)
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise Compressed(encoding)
-    body = bytearray()
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(limit)
     try:
         async with asyncio.timeout(READ_WITHIN.total_seconds()):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise TooLarge(limit)
+            return await _received(request, limit, large)
     except TimeoutError:
         raise TooSlow(READ_WITHIN) from None
+
+
+async def _received(request: Request, limit: int, large: Callable[[], object]) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        if len(body) <= LARGE < len(body) + len(chunk):
+            large()
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge(limit)
     return bytes(body)
 
 
-def _is_empty(request: Request) -> bool:
+def has_none(request: Request) -> bool:
+    """Whether the request has no body at all."""
     return "transfer-encoding" not in request.headers and request.headers.get("content-length", "0") == "0"

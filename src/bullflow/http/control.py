@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from bullflow import wire
 from bullflow.flow.access import Caller
-from bullflow.http.bodies import read_body
+from bullflow.http.bodies import has_none, read_large
 from bullflow.http.callers import Reads, Writes
 from bullflow.http.explained import explained_shape
 from bullflow.http.ids import FlowId, JobId
@@ -78,8 +78,16 @@ async def retry_job(
     request: Request, job_id: JobId, rooms: InRooms, caller: Writes, dry_run: DryRun = False
 ) -> Response:
     """Run a failed or cancelled job again, with other `data` if the body has some, and every job above it."""
-    body = await read_body(request, rooms.settings.max_body_bytes, may_be_empty=True)
-    data = wire.read_retry(wire.read_json(body), rooms.settings.max_data_bytes) if body else None
+    settings = rooms.settings
+    data = None
+    if not has_none(request):
+        data = await read_large(
+            request,
+            settings.max_body_bytes,
+            rooms.quotas,
+            caller.user_id,
+            lambda body: wire.read_retry(wire.read_json(body), settings.max_data_bytes) if body else None,
+        )
     plan = await rooms.retry.job(caller, job_id, data, dry_run=dry_run)
     return await _retried(rooms, caller, plan, dry_run=dry_run)
 

@@ -39,7 +39,7 @@ class TooLarge(HTTPException):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            413, f"The body may have at most {limit} bytes (BULLFLOW_MAX_BODY_BYTES).", {"Connection": "close"}
+            413, f"The body may have at most {limit} bytes here (BULLFLOW_MAX_BODY_BYTES).", {"Connection": "close"}
         )
 
 

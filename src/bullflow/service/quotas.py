@@ -13,6 +13,8 @@ from bullflow.store.flows import NewFlow
 from bullflow.store.transaction import Transaction
 
 MOST_USERS = 10_000
+LARGE_BODIES, LARGE_BODIES_OF_ONE = 8, 4
+SOON = timedelta(seconds=1)
 AGAIN = timedelta(seconds=5)
 """When it is worth to ask again for what somebody else has to end first."""
 
@@ -36,6 +38,7 @@ class Quotas:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._sockets: Counter[str] = Counter()
+        self._large_bodies: Counter[str] = Counter()
 
     def take(self, user_id: str, flows: int) -> None:
         """Take so many flows out of the user's bucket; raises Limited when there are not enough in it."""
@@ -77,10 +80,24 @@ class Quotas:
         """One socket of this user, as long as the block; raises Limited when there are too many."""
         if self._sockets[user_id] >= self._limits.sockets:
             raise Limited(f"You may have {self._limits.sockets} sockets open (BULLFLOW_MAX_SOCKETS).", AGAIN)
-        self._sockets[user_id] += 1
-        try:
+        with _one_more(self._sockets, user_id):
             yield
-        finally:
-            self._sockets[user_id] -= 1
-            if not self._sockets[user_id]:
-                del self._sockets[user_id]
+
+    @contextmanager
+    def large_body(self, user_id: str) -> Iterator[None]:
+        """One large request of this user, while it is read; raises Limited when there are too many."""
+        if self._large_bodies[user_id] >= LARGE_BODIES_OF_ONE or self._large_bodies.total() >= LARGE_BODIES:
+            raise Limited("There are too many large requests at this moment; send them one after the other.", SOON)
+        with _one_more(self._large_bodies, user_id):
+            yield
+
+
+@contextmanager
+def _one_more(counted: Counter[str], user_id: str) -> Iterator[None]:
+    counted[user_id] += 1
+    try:
+        yield
+    finally:
+        counted[user_id] -= 1
+        if not counted[user_id]:
+            del counted[user_id]

@@ -18,6 +18,8 @@ from bullflow.wire.asked import QueueLimitsIn, QueueName, ShallowFlow, ShallowJo
 
 MAX_FAULTS = 100
 GROWTH_VERSION = 1
+MOST_VALUES = 2_000_000
+"""Of one body: an object of two bytes takes thirty times as much in memory."""
 
 _QUEUE_NAME: TypeAdapter[str] = TypeAdapter(QueueName)
 
@@ -34,11 +36,19 @@ class Limits:
 
 
 def read_json(body: bytes | str) -> Any:
-    """The JSON value of a body; raises Malformed."""
+    """The JSON value of a body; raises Malformed, and Invalid for one of more values than it is worth to make."""
+    if len(body) > MOST_VALUES and _values(body) > MOST_VALUES:
+        raise Invalid([Fault("", f"has more than {MOST_VALUES} values")])
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"not JSON: {error}") from None
+
+
+def _values(body: bytes | str) -> int:
+    """At least as many as the values in it; what stands in texts is counted along."""
+    text = body.encode() if isinstance(body, str) else body
+    return text.count(b",") + text.count(b"[") + text.count(b"{") + text.count(b":")
 
 
 def read_flow(body: Any, limits: Limits, *, at: str = "") -> FlowRequest:

@@ -1,0 +1,70 @@
+"""What it costs everybody else when somebody sends what is meant to hurt: their latency with and without it."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+import psutil
+
+from bench.connections import Http, connected
+from bench.driving import NOOP, percentile
+from bench.measure import Row
+from bench.service import Running
+
+SECONDS = 10
+ATTACKERS = 4
+MIB = 2**20
+_JOB = b'{"name":"c","queueName":"q"}'
+ATTACKS: Mapping[str, bytes] = {
+    "10,000 children, the last one wrong": b'{"name":"a","queueName":"q","children":[%b,{"name":""}]}'
+    % b",".join([_JOB] * 9_998),
+    "100,000 children": b'{"name":"a","queueName":"q","children":[%b]}' % b",".join([_JOB] * 100_000),
+    "30 MiB of objects": b'{"name":"a","queueName":"q","data":[%b]}' % b",".join([b"{}"] * (10 * MIB)),
+    "1,900,000 values": b'{"name":"a","queueName":"q","data":[%b]}' % b",".join([b"1"] * 1_900_000),
+    "30 MiB of text": b'{"name":"a","queueName":"q","data":"%b"}' % (b"x" * (30 * MIB)),
+    "deep": b"[" * MIB,
+}
+
+
+async def hostile(running: Running) -> list[Row]:
+    """The p95 of a small request of somebody else, and the memory of the service, under each attack."""
+    service = psutil.Process(running.process.pid)
+    async with connected(running.url) as http:
+        made = (await http.post("/flows", NOOP))["id"]
+        calm = await _latency(http, made)
+        rows = [("nobody attacks: GET /flows/{id}, median and p95", _shown(calm))]
+        for name, body in ATTACKS.items():
+            attackers = [asyncio.create_task(_attack(running.url, body)) for _ in range(ATTACKERS)]
+            hurt = await _latency(http, made)
+            for attacker in attackers:
+                attacker.cancel()
+            await asyncio.gather(*attackers, return_exceptions=True)
+            ratio = percentile(hurt, 95) / percentile(calm, 95)
+            memory = service.memory_info().rss / MIB
+            rows.append((name, f"{_shown(hurt)}, p95 {ratio:.1f}×; {memory:.0f} MiB"))
+    return rows
+
+
+def _shown(times: list[float]) -> str:
+    return f"{statistics.median(times):.1f} and {percentile(times, 95):.1f} ms"
+
+
+async def _latency(http: Http, flow_id: str) -> list[float]:
+    times = []
+    end = time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        await http.get(f"/flows/{flow_id}")
+        times.append((time.perf_counter() - start) * 1000)
+        await asyncio.sleep(0.01)
+    return times
+
+
+async def _attack(url: str, body: bytes) -> None:
+    """Send it again and again, whatever the answer."""
+    async with connected(url) as http:
+        while True:
+            with suppress(SystemExit, OSError, EOFError):
+                await http.post("/flows", body)

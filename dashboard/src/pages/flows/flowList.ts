@@ -102,7 +102,8 @@ export class FlowList {
     if (this.isReadingMore || !this.rows.hasMore) return;
     this.isReadingMore = true;
     this.changed();
-    await this.ask(this.afterLast(), (rows, page) => rows.takeMore(page));
+    const { cuts } = this.rows;
+    await this.ask(this.afterLast(), (rows, page) => rows.cuts === cuts && rows.takeMore(page));
     this.isReadingMore = false;
     this.changed();
   }

@@ -35,6 +35,8 @@ export class Rows {
   isRead = false;
   /** What waits outside is more than was kept, or does not join on: the list has to be asked for anew. */
   hasOverflown = false;
+  /** How often the end was moved up: a page of older flows that was asked for before does not join on to it. */
+  cuts = 0;
 
   private readonly flows = new Map<string, Flow>();
   private readonly waiting = new Map<string, Flow>();
@@ -77,6 +79,7 @@ export class Rows {
     } else if (!this.isRead || isApart) {
       for (const id of this.flows.keys()) if (id < end) this.flows.delete(id);
       this.turnTo(page);
+      this.cuts += 1;
     }
     for (const flow of page.items) this.takeListed(flow, !this.isHeld || !this.isRead);
     this.isRead = true;
@@ -152,6 +155,7 @@ export class Rows {
     for (const id of ids.slice(CUT_TO)) this.flows.delete(id);
     this.next = null;
     this.hasMore = true;
+    this.cuts += 1;
   }
 }
 

@@ -97,7 +97,7 @@ export class Rows {
   hear(flow: Flow): void {
     if (this.pagesUnderWay > 0) this.heard.set(flow.id, newer(flow, this.heard.get(flow.id)));
     if (this.flows.has(flow.id)) return this.merge(flow, true);
-    if (!matches(flow, this.filters)) {
+    if (!matches(newer(flow, this.waiting.get(flow.id)), this.filters)) {
       this.waiting.delete(flow.id);
       return;
     }

@@ -99,9 +99,11 @@ export class Jobs {
         Object.assign(job, { finishedAt: at, attemptsMade: job.attemptsMade + 1, message: null });
         break;
       case "job.failed":
-      case "job.cancelled":
         Object.assign(job, { finishedAt: at, message: data.error?.message ?? null });
         if (job.startedAt !== null) job.attemptsMade += 1;
+        break;
+      case "job.cancelled":
+        Object.assign(job, { finishedAt: at, message: data.error?.message ?? null });
         break;
       case "job.retrying":
         Object.assign(job, { attemptsMade: job.attemptsMade + 1, message: data.error?.message ?? null });

@@ -37,7 +37,11 @@ export class EventLog {
 
   constructor(private readonly board: Board) {
     board.onEvent.add((event) => this.heard(event));
-    board.watch(() => this.load());
+    board.watch(() => {
+      // A new reading of the board may have jumped over entries that were read here before it.
+      for (const reading of this.readings) this.feed(reading);
+      this.load();
+    });
   }
 
   /** The number of the last entry. It is never ahead of what the board shows. */
@@ -152,6 +156,7 @@ export class EventLog {
       if (event === undefined) return;
       reading.next += 1;
       reading.take(event);
+      this.changed();
     }
   }
 

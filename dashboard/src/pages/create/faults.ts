@@ -121,7 +121,7 @@ function complaints(value: unknown): OutputUnit[] {
 
 /** One of the validator's lines as a fault; null for those that only say that there are others. */
 function inWords({ keyword, instanceLocation, error }: OutputUnit): Named | null {
-  const pointer = decodeURI(instanceLocation.replace(/^#/, ""));
+  const pointer = decodeURIComponent(instanceLocation.replace(/^#/, ""));
   switch (keyword) {
     case "$ref":
     case "properties":

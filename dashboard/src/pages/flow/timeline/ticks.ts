@@ -30,9 +30,10 @@ export function ticksBetween(from: number, to: number, pixelsPerMs: number, apar
 function label(at: number, step: number): string {
   if (at === 0) return "0";
   if (at < SECOND) return `${at} ms`;
-  if (at < MINUTE) return `${(at / SECOND).toFixed(step < 10 ? 3 : step < 100 ? 2 : step < SECOND ? 1 : 0)} s`;
+  const decimals = step < 10 ? 3 : step < 100 ? 2 : step < SECOND ? 1 : 0;
+  if (at < MINUTE) return `${(at / SECOND).toFixed(decimals)} s`;
   const seconds = step < SECOND ? (at / SECOND) % 60 : Math.floor(at / SECOND) % 60;
-  const shown = step < SECOND ? seconds.toFixed(step < 10 ? 3 : step < 100 ? 2 : 1).padStart(4, "0") : two(seconds);
+  const shown = step < SECOND ? seconds.toFixed(decimals).padStart(decimals + 3, "0") : two(seconds);
   const minutes = Math.floor(at / MINUTE);
   if (at < HOUR) return `${minutes}:${shown} min`;
   if (at < DAY) return `${Math.floor(minutes / 60)}:${two(minutes % 60)}${step < MINUTE ? `:${shown}` : ""} h`;

@@ -74,7 +74,8 @@ function problemOf(answer: Response, body: unknown): Problem {
   const problem = (body ?? {}) as Partial<ProblemBody>;
   return new Problem(
     answer.status,
-    problem.title ?? answer.statusText ?? "Error",
+    // There is no status text over HTTP/2.
+    problem.title ?? (answer.statusText || "Error"),
     problem.detail ?? `The service has answered ${answer.status}.`,
     problem.errors ?? [],
   );

@@ -51,6 +51,7 @@ export function withParameters(path: string, parameters: Parameters): string {
 async function ask<T>(method: string, path: string, wish: Wish): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let answer: Response;
+  let body: unknown;
   try {
     answer = await fetch(path, {
       method,
@@ -59,13 +60,14 @@ async function ask<T>(method: string, path: string, wish: Wish): Promise<T> {
       body: wish.body === undefined ? undefined : typeof wish.body === "string" ? wish.body : JSON.stringify(wish.body),
       signal: wish.signal === undefined ? timeout : AbortSignal.any([wish.signal, timeout]),
     });
+    if (answer.status === 204) return undefined as T;
+    // An error may come from a proxy, in its own words. What is well but cut off is no answer.
+    body = answer.ok ? await answer.json() : await answer.json().catch(() => null);
   } catch (error) {
     if (wish.signal?.aborted) throw error;
     const so = method === "GET" ? "It is asked again by itself." : "It is not known whether it was done: look before you try again.";
     throw new Problem(0, "No answer", `The service does not answer. ${so}`);
   }
-  if (answer.status === 204) return undefined as T;
-  const body: unknown = await answer.json().catch(() => null);
   if (answer.ok) return body as T;
   throw problemOf(answer, body);
 }

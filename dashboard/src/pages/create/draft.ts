@@ -9,7 +9,9 @@ export function takeDraft(): string | null {
   const template = sessionStorage.getItem(TEMPLATE_KEY);
   if (template !== null) {
     sessionStorage.removeItem(TEMPLATE_KEY);
-    keepDraft(indented(template));
+    const text = indented(template);
+    keepDraft(text);
+    return text;
   }
   return sessionStorage.getItem(DRAFT);
 }

@@ -16,8 +16,9 @@ export function useNow(everyMs: number): number {
 
 /** 950 ms, 3.2 s, 4 min 10 s, 2 h 5 min, 3 d 4 h. */
 export function durationText(ms: number): string {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
-  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;
+  // Each of them up to where it would be rounded to what comes after it.
+  if (ms < 999.5) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 9_950) return `${(ms / 1_000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1_000);
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3_600) return pair(seconds, 60, "min", 1, "s");

@@ -7,7 +7,11 @@ type Told = readonly [ms: number, event: FlowEvent["event"], data?: object, id?:
 
 describe("an attempt", () => {
   test("waits, runs on a worker, and ends", () => {
-    const attempts = attemptsOf([10, "job.waiting", { status: "waiting" }], [20, "job.active", { attempt: 1, worker: "w1" }], [50, "job.completed"]);
+    const attempts = attemptsOf(
+      [10, "job.waiting", { status: "waiting" }],
+      [20, "job.active", { attempt: 1, worker: "w1" }],
+      [50, "job.completed"],
+    );
 
     expect(attempts).toEqual([
       {
@@ -70,7 +74,11 @@ describe("after an attempt that failed", () => {
 
 describe("an attempt that is put back", () => {
   test("because its worker was lost is made again under the same number", () => {
-    const attempts = attemptsOf([20, "job.active", { attempt: 2 }], [60, "job.waiting", { status: "waiting" }], [70, "job.active", { attempt: 2 }]);
+    const attempts = attemptsOf(
+      [20, "job.active", { attempt: 2 }],
+      [60, "job.waiting", { status: "waiting" }],
+      [70, "job.active", { attempt: 2 }],
+    );
 
     expect(attempts).toMatchObject([
       { number: 2, startedAt: 20, endedAt: 60, outcome: "interrupted" },
@@ -128,7 +136,9 @@ describe("a new run", () => {
   });
 
   test("may be put off, or wait for children, of which the log tells nothing more", () => {
-    expect(attemptsOf([100, "job.delayed", { status: "delayed", run: 2 }])).toMatchObject([{ run: 2, delayedFrom: 100, waitingFrom: null }]);
+    expect(attemptsOf([100, "job.delayed", { status: "delayed", run: 2 }])).toMatchObject([
+      { run: 2, delayedFrom: 100, waitingFrom: null },
+    ]);
     expect(attemptsOf([100, "job.waiting", { status: "waiting-children", run: 2 }])).toMatchObject([
       { run: 2, delayedFrom: null, waitingFrom: null },
     ]);

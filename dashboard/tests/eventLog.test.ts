@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { FlowEvent } from "../src/api/types";
-import type { Board } from "../src/board/board";
-import { EventLog, type Reading } from "../src/board/log";
+import type { EventLog, Reading } from "../src/board/log";
 import { entries } from "./support/events";
 import { Frames } from "./support/frames";
+import { aLog, FakeBoard } from "./support/logs";
 import { FAKED, Service, settled, type Question } from "./support/service";
 
 let service: Service;
@@ -18,7 +17,7 @@ afterEach(() => void vi.useRealTimers());
 
 describe("what is in sight", () => {
   test("is asked for in windows of 500, and is there afterwards", async () => {
-    const log = aLog(aBoard(2_000));
+    const log = aLog(new FakeBoard(2_000));
 
     log.show(600, 700);
     expect(service.open).toMatchObject([{ path: "/flows/a%20flow/events", query: { after: "500", limit: "500" } }]);
@@ -35,7 +34,7 @@ describe("what is in sight", () => {
   });
 
   test("is read before what is only read through", async () => {
-    const log = aLog(aBoard(10_000));
+    const log = aLog(new FakeBoard(10_000));
     log.loadAll(() => {});
     log.show(9_000, 9_100);
 
@@ -45,7 +44,7 @@ describe("what is in sight", () => {
   });
 
   test("over two windows asks for both, and for none twice", async () => {
-    const log = aLog(aBoard(2_000));
+    const log = aLog(new FakeBoard(2_000));
 
     log.show(480, 520);
     log.show(481, 521);
@@ -54,7 +53,7 @@ describe("what is in sight", () => {
   });
 
   test("is never more than the board shows", () => {
-    const log = aLog(aBoard(700));
+    const log = aLog(new FakeBoard(700));
 
     log.show(1, 5_000);
 
@@ -62,7 +61,7 @@ describe("what is in sight", () => {
   });
 
   test("of which the end has been heard is asked for only where something is missing", async () => {
-    const board = aBoard(510);
+    const board = new FakeBoard(510);
     const log = aLog(board);
     log.show(501, 510);
     await answered(service.next, 510);
@@ -76,7 +75,7 @@ describe("what is in sight", () => {
 
 describe("a reading", () => {
   test("hears each entry once and in order, in whatever order windows come", async () => {
-    const log = aLog(aBoard(1_400));
+    const log = aLog(new FakeBoard(1_400));
     const heard = listening(log);
     const [first, second, third] = service.open;
 
@@ -90,7 +89,7 @@ describe("a reading", () => {
   });
 
   test("asks for three windows at a time", async () => {
-    const log = aLog(aBoard(10_000));
+    const log = aLog(new FakeBoard(10_000));
     listening(log);
     expect(afters()).toEqual([0, 500, 1_000]);
 
@@ -100,7 +99,7 @@ describe("a reading", () => {
   });
 
   test("goes on with what is heard, and hears nothing twice that was read before it was heard", async () => {
-    const board = aBoard(3);
+    const board = new FakeBoard(3);
     const heard = listening(aLog(board));
     await answered(service.next, 5);
     expect(heard.seqs).toEqual([1, 2, 3]);
@@ -111,7 +110,7 @@ describe("a reading", () => {
   });
 
   test("waits for what is missing before what was heard", async () => {
-    const board = aBoard(3);
+    const board = new FakeBoard(3);
     const heard = listening(aLog(board));
     board.say(entries(4, 4)[0]!);
     expect(heard.seqs).toEqual([]);
@@ -122,7 +121,7 @@ describe("a reading", () => {
   });
 
   test("that begins later hears what is known without a question", async () => {
-    const log = aLog(aBoard(20));
+    const log = aLog(new FakeBoard(20));
     const first = listening(log);
     await answered(service.next, 20);
 
@@ -133,7 +132,7 @@ describe("a reading", () => {
   });
 
   test("that was stopped hears nothing any more", async () => {
-    const board = aBoard(3);
+    const board = new FakeBoard(3);
     const log = aLog(board);
     const heard = listening(log);
     await answered(service.next, 3);
@@ -145,7 +144,7 @@ describe("a reading", () => {
   });
 
   test("goes on when the board has jumped over entries that it did not tell of", async () => {
-    const board = aBoard(3);
+    const board = new FakeBoard(3);
     const heard = listening(aLog(board));
     await answered(service.next, 3);
 
@@ -156,7 +155,7 @@ describe("a reading", () => {
   });
 
   test("goes on as well when they were read before the board jumped", async () => {
-    const board = aBoard(3);
+    const board = new FakeBoard(3);
     const log = aLog(board);
     const heard = listening(log);
     await answered(service.next, 8);
@@ -173,7 +172,7 @@ describe("a reading", () => {
 
 describe("a question that fails", () => {
   test("is told of, and asked again after a while", async () => {
-    const log = aLog(aBoard(10));
+    const log = aLog(new FakeBoard(10));
     log.show(1, 10);
     service.next.lose();
     await settled();
@@ -191,7 +190,7 @@ describe("a question that fails", () => {
   });
 
   test("or that brings nothing is not asked again at once", async () => {
-    const log = aLog(aBoard(10));
+    const log = aLog(new FakeBoard(10));
     log.show(1, 10);
 
     await answered(service.next, 0);
@@ -204,7 +203,7 @@ describe("a question that fails", () => {
 });
 
 test("a board that is closed has nothing read for it, until it is open again", async () => {
-  const board = aBoard(5_000);
+  const board = new FakeBoard(5_000);
   const heard = listening(aLog(board));
   board.isOpen = false;
   for (const question of service.open) await answered(question, 5_000);
@@ -219,7 +218,7 @@ test("a board that is closed has nothing read for it, until it is open again", a
 
 test("of a long log the 200 windows that were used last are kept, and what is in sight", async () => {
   const last = 110_000;
-  const log = aLog(aBoard(last));
+  const log = aLog(new FakeBoard(last));
   service.answersWith((question) => pageFor(question, last));
   log.show(1, 20);
   await settled();
@@ -236,7 +235,7 @@ test("of a long log the 200 windows that were used last are kept, and what is in
 });
 
 test("changes of one frame are shown together", () => {
-  const board = aBoard(0);
+  const board = new FakeBoard(0);
   const log = aLog(board);
   let times = 0;
   log.watch(() => (times += 1));
@@ -246,39 +245,6 @@ test("changes of one frame are shown together", () => {
 
   expect([times, log.version]).toEqual([1, 1]);
 });
-
-/** What a log sees of a board. */
-class FakeBoard {
-  readonly flowId = "a flow";
-  isOpen = true;
-  readonly onEvent = new Set<(event: FlowEvent) => void>();
-  private readonly watchers = new Set<() => void>();
-
-  constructor(public lastSeq: number) {}
-
-  watch(watcher: () => void): void {
-    this.watchers.add(watcher);
-  }
-
-  say(event: FlowEvent): void {
-    this.lastSeq = event.seq;
-    for (const listener of this.onEvent) listener(event);
-  }
-
-  /** It was read anew. */
-  jump(lastSeq: number): void {
-    this.lastSeq = lastSeq;
-    for (const watcher of this.watchers) watcher();
-  }
-}
-
-function aBoard(lastSeq: number): FakeBoard {
-  return new FakeBoard(lastSeq);
-}
-
-function aLog(board: FakeBoard): EventLog {
-  return new EventLog(board as unknown as Board);
-}
 
 function listening(log: EventLog): { seqs: number[]; reading: Reading } {
   const seqs: number[] = [];

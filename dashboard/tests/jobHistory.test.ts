@@ -16,7 +16,9 @@ describe("without a log, of a job without children", () => {
   });
 
   test("that runs the attempt is the one after those that were made", () => {
-    expect(history(ran("film", 20, null, { attemptsMade: 1 }))).toMatchObject([{ number: 2, startedAt: 20, endedAt: null, outcome: "open" }]);
+    expect(history(ran("film", 20, null, { attemptsMade: 1 }))).toMatchObject([
+      { number: 2, startedAt: 20, endedAt: null, outcome: "open" },
+    ]);
   });
 
   test("that is put off it is so from its creation on", () => {
@@ -36,7 +38,9 @@ describe("without a log, of a job without children", () => {
 
 describe("without a log, a parent", () => {
   test("waited from the end of its last child on", () => {
-    expect(history(ran("film", 90, 120), [ran("film/a", 10, 80), ran("film/b", 10, 60)])).toMatchObject([{ waitingFrom: 80, startedAt: 90 }]);
+    const children = [ran("film/a", 10, 80), ran("film/b", 10, 60)];
+
+    expect(history(ran("film", 90, 120), children)).toMatchObject([{ waitingFrom: 80, startedAt: 90 }]);
   });
 
   test("that began before a child had ended waited for nothing", () => {
@@ -53,7 +57,9 @@ describe("without a log, a parent", () => {
   test("that ended without having run has taken no time", () => {
     const parent = outlined("film", { status: "failed", finishedAt: instant(90) });
 
-    expect(history(parent, [ran("film/a", 10, 80, { status: "failed" })])).toMatchObject([{ waitingFrom: null, startedAt: null, endedAt: 90 }]);
+    expect(history(parent, [ran("film/a", 10, 80, { status: "failed" })])).toMatchObject([
+      { waitingFrom: null, startedAt: null, endedAt: 90 },
+    ]);
   });
 });
 

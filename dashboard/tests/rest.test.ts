@@ -115,7 +115,9 @@ describe("no answer", () => {
 });
 
 test("anything that is thrown has words", () => {
-  expect([inWords(new Problem(404, "Not found", "")), inWords(new Error("broken")), inWords("odd")]).toEqual(["Not found", "broken", "odd"]);
+  const thrown = [new Problem(404, "Not found", ""), new Error("broken"), "odd"];
+
+  expect(thrown.map(inWords)).toEqual(["Not found", "broken", "odd"]);
 });
 
 async function refused(answer: (question: Question) => void): Promise<Problem> {

@@ -68,7 +68,10 @@ describe("after an attempt that failed", () => {
   test("the next waits at once when it is not put off", () => {
     const attempts = attemptsOf([20, "job.active"], [30, "job.retrying", { status: "prioritized" }]);
 
-    expect(attempts).toMatchObject([{ outcome: "failed" }, { delayedFrom: null, waitingFrom: 30, outcome: "open" }]);
+    expect(attempts).toMatchObject([
+      { number: 1, outcome: "failed" },
+      { number: 2, delayedFrom: null, waitingFrom: 30, outcome: "open" },
+    ]);
   });
 });
 
@@ -88,15 +91,15 @@ describe("an attempt that is put back", () => {
 
   test("because it waited for a child that it has added ran until it added it", () => {
     const attempts = attemptsOf(
-      [20, "job.active", { attempt: 1 }],
+      [20, "job.active"],
       [35, "job.waiting", { status: "waiting", parentId: "job" }, "job/grown"],
       [60, "job.waiting", { status: "waiting" }],
-      [70, "job.active", { attempt: 1 }],
+      [70, "job.active"],
     );
 
     expect(attempts).toMatchObject([
-      { startedAt: 20, endedAt: 35, outcome: "interrupted" },
-      { waitingFrom: 60, startedAt: 70, outcome: "open" },
+      { number: 1, startedAt: 20, endedAt: 35, outcome: "interrupted" },
+      { number: 1, waitingFrom: 60, startedAt: 70, outcome: "open" },
     ]);
   });
 

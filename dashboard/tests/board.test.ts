@@ -193,6 +193,18 @@ describe("a board that was closed", () => {
     expect([line.follows.length, service.open.length]).toEqual([0, 0]);
   });
 
+  test("does not ask again for what it had not got", async () => {
+    const board = await aBoard(7);
+    void board.read();
+    service.next.lose();
+    await settled();
+
+    board.close();
+    vi.advanceTimersByTime(60_000);
+
+    expect(service.open).toEqual([]);
+  });
+
   test("does not begin to follow with an answer that comes too late", async () => {
     const board = new Board("flow");
     board.open();

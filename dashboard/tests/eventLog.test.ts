@@ -52,6 +52,16 @@ describe("what is in sight", () => {
     expect(afters()).toEqual([0, 500]);
   });
 
+  test("is asked for in three questions at a time", async () => {
+    const log = aLog(new FakeBoard(10_000));
+
+    log.show(1, 5_000);
+    expect(afters()).toEqual([0, 500, 1_000]);
+    await answered(service.next, 10_000);
+
+    expect(afters()).toEqual([0, 500, 1_000, 1_500]);
+  });
+
   test("is never more than the board shows", () => {
     const log = aLog(new FakeBoard(700));
 
@@ -71,6 +81,19 @@ describe("what is in sight", () => {
 
     expect(afters()).toEqual([500, 510]);
   });
+});
+
+test("a window is not taken for whole because a page has brought again what was heard", async () => {
+  const board = new FakeBoard(501);
+  const log = aLog(board);
+  log.show(501, 520);
+  for (const event of entries(502, 510)) board.say(event);
+  board.jump(519);
+  for (const event of entries(520, 520)) board.say(event);
+
+  await answered(service.next, 510);
+
+  expect(afters()).toEqual([500, 510]);
 });
 
 describe("a reading", () => {
@@ -218,7 +241,9 @@ test("a board that is closed has nothing read for it, until it is open again", a
 
 test("of a long log the 200 windows that were used last are kept, and what is in sight", async () => {
   const last = 110_000;
-  const log = aLog(new FakeBoard(last));
+  const board = new FakeBoard(last - 1);
+  const log = aLog(board);
+  board.say(entries(last, last)[0]!);
   service.answersWith((question) => pageFor(question, last));
   log.show(1, 20);
   await settled();
@@ -232,6 +257,7 @@ test("of a long log the 200 windows that were used last are kept, and what is in
   const kept = Array.from({ length: last / 500 }, (_, window) => log.get(window * 500 + 1) !== undefined);
   expect(kept.filter(Boolean)).toHaveLength(200);
   expect(kept.slice(0, 22)).toEqual([true, ...Array<boolean>(20).fill(false), true]);
+  expect(afters().sort((one, other) => one - other)).toEqual(kept.map((_, window) => window * 500));
 });
 
 test("changes of one frame are shown together", () => {

@@ -151,6 +151,20 @@ test("a held list with more waiting than it keeps shows what it has until the ne
   expect([list.waitingCount, list.hasOverflown]).toEqual([0, false]);
 });
 
+test("a page that was asked for before such a list was asked for anew is not for the new one", async () => {
+  const list = opened();
+  await answered(aPage([aFlow(1)], "older"));
+  list.hold(true);
+  void list.readMore();
+  for (let number = 2; number <= 600; number += 1) line.listener?.flow(aFlow(number));
+  list.hold(false);
+
+  await answered(aPage([aFlow(0)]));
+  await answered(aPage(flowsDown(600, 551), "second"));
+
+  expect(shownIn(list)).not.toContain(0);
+});
+
 test("many changes are shown in one frame", async () => {
   const list = opened();
   await answered(aPage([]));

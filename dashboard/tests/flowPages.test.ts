@@ -127,7 +127,7 @@ describe("what is heard while a page is under way", () => {
 
 describe("a list that has grown too long", () => {
   test("is cut to its newest 500, and knows that there are more, but not from where on", () => {
-    const rows = aList(1_000, NO_FILTERS);
+    const rows = aList(1_000, NO_FILTERS, "more");
     expect(rows.shown).toHaveLength(1_000);
 
     rows.hear(aFlow(1_001));
@@ -190,9 +190,9 @@ describe("a list that has grown too long", () => {
   });
 });
 
-function aList(length: number, filters: Filters): Rows {
+function aList(length: number, filters: Filters, next: string | null = null): Rows {
   const rows = new Rows(filters);
-  rows.takeFirst(aPage(flowsDown(length, 1)));
+  rows.takeFirst(aPage(flowsDown(length, 1), next));
   return rows;
 }
 

@@ -52,6 +52,10 @@ describe("siblings", () => {
     ]);
   });
 
+  test("of which the first are shown anyway need no page for them", () => {
+    expect(withPageAt(NOTHING_WISHED, "root", 9)).toBe(NOTHING_WISHED);
+  });
+
   test("are each in exactly one stretch, whatever is shown", () => {
     for (let seed = 1; seed <= 100; seed += 1) {
       const chance = new Chance(seed);

@@ -53,6 +53,13 @@ describe("the layout", () => {
   ])("leads from %s with %s to %s", (from, key, to) => expect(neighbour(layout, from, key)).toBe(to));
 });
 
+test("up and down lead to the nearest card of a column", () => {
+  const fan = aFan(5);
+  const layout = layOut(fan, NOTHING_WISHED, openByDefault(fan));
+
+  expect([neighbour(layout, "root/0", "ArrowDown"), neighbour(layout, "root/4", "ArrowUp")]).toEqual(["root/1", "root/3"]);
+});
+
 describe("the view", () => {
   const layout = layOut(SMALL, NOTHING_WISHED, openByDefault(SMALL));
   const { bounds } = layout;

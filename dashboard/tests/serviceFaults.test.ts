@@ -44,6 +44,10 @@ describe("a pointer", () => {
   test("to a property that is not known here leads to its name", () => {
     expect(marks({ pointer: "/data/a~1b", detail: "is not known here" })).toEqual([['"a/b"', "is not known here"]]);
   });
+
+  test("to one that is not there either does not lead to the name of what is around it", () => {
+    expect(marks({ pointer: "/data/a~1b/gone", detail: "is not known here" })).toEqual([["{", "is not known here"]]);
+  });
 });
 
 test("faults are in the order of the text, and a hundred at most", () => {

@@ -123,6 +123,19 @@ describe("a line that is lost", () => {
   });
 });
 
+test("a line that is refused because nobody is signed in is not dialled again, whatever happens", async () => {
+  const { live, browser } = await aPage();
+  live.follow("flow", 0, { event: () => {} });
+  socket().answer().drop(4001);
+
+  browser.window.dispatchEvent(new Event("online"));
+  browser.document.dispatchEvent(new Event("visibilitychange"));
+  vi.advanceTimersByTime(600_000);
+
+  expect(FakeSocket.all).toHaveLength(1);
+  expect(live.state).toBe("refused");
+});
+
 describe("a line without a word", () => {
   test("is asked for one every 15 seconds, and kept as long as it answers", async () => {
     await aPage();

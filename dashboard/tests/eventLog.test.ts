@@ -260,6 +260,24 @@ test("of a long log the 200 windows that were used last are kept, and what is in
   expect(afters().sort((one, other) => one - other)).toEqual(kept.map((_, window) => window * 500));
 });
 
+test("the window into which entries come is not let go, however long ago it was read", async () => {
+  const last = 100_400;
+  const board = new FakeBoard(last);
+  const log = aLog(board);
+  service.answersWith((question) => pageFor(question, last));
+  const read = async (window: number) => {
+    log.show(window * 500 + 1, window * 500 + 1);
+    await settled();
+  };
+  await read(200);
+  for (let window = 0; window < 199; window += 1) await read(window);
+
+  board.say(entries(last + 1, last + 1)[0]!);
+  await read(199);
+
+  expect([log.get(last + 1)?.seq, log.get(1)]).toEqual([last + 1, undefined]);
+});
+
 test("changes of one frame are shown together", () => {
   const board = new FakeBoard(0);
   const log = aLog(board);

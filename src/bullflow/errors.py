@@ -29,6 +29,7 @@ BullflowError
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 __all__ = [
     "ApiError",
@@ -81,12 +82,18 @@ class Invalid(BullflowError):
         self.faults = tuple(faults)
         super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in self.faults))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.faults,)  # large requests are read in a process of their own
+
 
 class Malformed(Invalid):
     """A body or message that is not JSON."""
 
     def __init__(self, detail: str) -> None:
         super().__init__([Fault("", detail)])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.faults[0].detail,)
 
 
 class Unauthenticated(BullflowError):

@@ -16,6 +16,7 @@ from bullflow.flow.record import Entry
 from bullflow.flow.redact import Rules
 from bullflow.flow.states import LogEvent
 from bullflow.flow.tree import Node
+from bullflow.http.aside import Aside
 from bullflow.http.rooms import Rooms
 from bullflow.http.shapes import flow_json
 from bullflow.notifier import Listener, Notifier
@@ -129,6 +130,7 @@ class Tail:
             ),
             quotas=quotas,
             redact=Rules(),
+            aside=Aside(),
             probes={},
             gauges={},
         )

@@ -44,7 +44,7 @@ class Caller:
     def must(self, scope: Scope) -> None:
         """Raises Forbidden."""
         if not self.may(scope):
-            raise Forbidden(f"This token has not the scope {scope!r}.")
+            raise Forbidden(f"This token has not the scope '{scope}'.")
 
     def acting_for(self, user_id: str) -> "Caller":
         """The same caller, about another user's flows."""

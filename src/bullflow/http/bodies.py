@@ -1,32 +1,39 @@
 """Request bodies: cut off while they are read, and read where they keep nobody else waiting.
 
-A large one is parsed and checked in a thread, which takes turns with everybody else, and only a few of them are there
-at once (`Quotas.large_body`): what a body becomes in memory is many times its size.
+One that is not small is parsed and checked in a process of its own, and only a few large ones are there at once
+(`Quotas.large_body`): what a body becomes in memory is many times its size.
 """
 
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 
 from bullflow.http.problems import Compressed, NotJson, TooLarge, TooSlow
-from bullflow.service.quotas import Quotas
+from bullflow.http.rooms import Rooms
 
-LARGE = 256 * 1024
+SMALL, LARGE = 32 * 1024, 256 * 1024
 """Bytes."""
 READ_WITHIN = timedelta(seconds=60)
 
 T = TypeVar("T")
 
 
-async def read_large(request: Request, limit: int, quotas: Quotas, user_id: str, read: Callable[[bytes], T]) -> T:
-    """What `read` makes of a body of this user's that may be large; raises Limited, and whatever `read_body` raises."""
+async def read_large(request: Request, rooms: Rooms, user_id: str, read: Callable[..., T], *arguments: Any) -> T:
+    """What `read(body, *arguments)` makes of a body of this user's that may be large.
+
+    `read` is a function of a module. Raises what it raises and what `read_body` does, Limited, and ReaderAway.
+    """
     with ExitStack() as held:
-        body = await read_body(request, limit, large=lambda: held.enter_context(quotas.large_body(user_id)))
-        return read(body) if len(body) <= LARGE else await asyncio.to_thread(read, body)
+        body = await read_body(
+            request,
+            rooms.settings.max_body_bytes,
+            large=lambda: held.enter_context(rooms.quotas.large_body(user_id)),
+        )
+        return read(body, *arguments) if len(body) <= SMALL else await rooms.aside.do(read, body, *arguments)
 
 
 async def read_body(request: Request, limit: int, *, large: Callable[[], object] = lambda: None) -> bytes:

@@ -16,6 +16,7 @@ from bullflow.http.shapes import answer, flow_shape, plan_shape
 from bullflow.http.veil import veil_of
 from bullflow.service.retry import Plan
 from bullflow.store import views
+from bullflow.wire.bodies import data_in
 
 router = APIRouter(tags=["flows"])
 
@@ -78,16 +79,9 @@ async def retry_job(
     request: Request, job_id: JobId, rooms: InRooms, caller: Writes, dry_run: DryRun = False
 ) -> Response:
     """Run a failed or cancelled job again, with other `data` if the body has some, and every job above it."""
-    settings = rooms.settings
     data = None
     if not has_none(request):
-        data = await read_large(
-            request,
-            settings.max_body_bytes,
-            rooms.quotas,
-            caller.user_id,
-            lambda body: wire.read_retry(wire.read_json(body), settings.max_data_bytes) if body else None,
-        )
+        data = await read_large(request, rooms, caller.user_id, data_in, rooms.settings.max_data_bytes)
     plan = await rooms.retry.job(caller, job_id, data, dry_run=dry_run)
     return await _retried(rooms, caller, plan, dry_run=dry_run)
 

@@ -1,15 +1,12 @@
 """The routes that create flows: one, or many at once."""
 
-from collections.abc import Callable
-from hashlib import sha256
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from bullflow import wire
 from bullflow.errors import Fault, Invalid
 from bullflow.flow.access import Caller
-from bullflow.flow.tree import FlowRequest
 from bullflow.http.bodies import read_large
 from bullflow.http.callers import Writes
 from bullflow.http.examples import FLOW
@@ -21,10 +18,9 @@ from bullflow.http.veil import veil_of
 from bullflow.store import cursors, views
 from bullflow.store.flows import NewFlow
 from bullflow.store.keys import Key
+from bullflow.wire.bodies import flow_in, flows_in
 
 SHOWN_JOBS = 500
-
-T = TypeVar("T")
 
 router = APIRouter(tags=["flows"])
 
@@ -58,12 +54,7 @@ async def create(
     request: Request, rooms: InRooms, caller: Writes, dry_run: DryRun = False, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Store a tree of jobs and run it. The answer is given when the flow is durable."""
-    limits = _limits(rooms, caller)
-
-    def read(body: bytes) -> tuple[FlowRequest, str]:
-        return wire.read_flow(wire.read_json(body), limits), sha256(body).hexdigest() if idempotency_key else ""
-
-    asked, fingerprint = await _read(request, rooms, caller, read)
+    asked, fingerprint = await read_large(request, rooms, caller.user_id, flow_in, _limits(rooms, caller))
     if dry_run:
         return answer(checked_shape(asked.root))
     if idempotency_key is None:
@@ -91,17 +82,13 @@ async def create_many(
     """All of these flows or none: if one is wrong, nothing is stored. Faults are named as `/flows/0/name`."""
     if idempotency_key is not None:
         raise Invalid([Fault("Idempotency-Key", "stands for one flow; send flows with keys one by one")])
-    limits, most = _limits(rooms, caller), rooms.settings.max_flows
-    asked = await _read(request, rooms, caller, lambda body: wire.read_flows(wire.read_json(body), limits, most=most))
+    most = rooms.settings.max_flows
+    asked = await read_large(request, rooms, caller.user_id, flows_in, _limits(rooms, caller), most)
     if dry_run:
         return answer({"flows": [checked_shape(flow.root) for flow in asked]})
     flows = await rooms.submit(caller, asked)
     shown = max(1, SHOWN_JOBS // len(flows))
     return answer({"flows": [_created_shape(flow, shown) for flow in flows]}, 201)
-
-
-async def _read(request: Request, rooms: Rooms, caller: Caller, read: Callable[[bytes], T]) -> T:
-    return await read_large(request, rooms.settings.max_body_bytes, rooms.quotas, caller.user_id, read)
 
 
 def _limits(rooms: Rooms, caller: Caller) -> wire.Limits:

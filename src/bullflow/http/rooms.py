@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 
 from bullflow.flow.queues import QueueFacts
 from bullflow.flow.redact import Rules
+from bullflow.http.aside import Aside
 from bullflow.notifier import Notifier
 from bullflow.service.access import Access
 from bullflow.service.cancel import Cancel
@@ -47,6 +48,7 @@ class Rooms:
     access: Access
     quotas: Quotas
     redact: Rules
+    aside: Aside
     probes: dict[str, Probe]
     gauges: dict[str, Gauge]
 

@@ -17,6 +17,7 @@ from bullflow.flow.explain import Example, Place
 from bullflow.flow.queues import QueueFacts
 from bullflow.flow.redact import rules
 from bullflow.http.app import create_app
+from bullflow.http.aside import Aside
 from bullflow.http.rooms import Probe, Rooms
 from bullflow.http.server import HttpServer, url_of
 from bullflow.http.shapes import flow_json
@@ -88,6 +89,7 @@ async def build_rooms(base: Base) -> Rooms:
         access=access,
         quotas=quotas,
         redact=rules(base.settings.redact),
+        aside=Aside(),
         probes=probes(base.database, takes),
         gauges=gauges(base),
     )
@@ -141,7 +143,10 @@ async def serving(rooms: Rooms, listener: socket.socket, stop: asyncio.Event, re
     server = HttpServer(create_app(rooms), forwarded_allow_ips=rooms.settings.forwarded_allow_ips)
     listener.listen(server.config.backlog)
     ready(url_of(listener))
-    await server.run_until(stop, listener)
+    try:
+        await server.run_until(stop, listener)
+    finally:
+        rooms.aside.close()
 
 
 async def notifying(rooms: Rooms) -> None:

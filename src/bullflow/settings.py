@@ -16,6 +16,7 @@ from bullflow.errors import Misconfigured
 
 MIB = 1024 * 1024
 FOREVER = "forever"
+SQLITE_FILE = "bullflow.db"
 
 
 def _database_url(url: str) -> str:
@@ -130,7 +131,7 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'bullflow.db'}"
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / SQLITE_FILE}"
 
 
 def load(**flags: Any) -> Settings:

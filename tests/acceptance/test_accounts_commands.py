@@ -70,6 +70,9 @@ def test_two_users_get_tokens_and_each_sees_its_own(
 )
 def test_what_cannot_be_is_one_clear_line(tmp_path: Path, arguments: list[str], told: str) -> None:
     with processes(tmp_path / "logs", data_dir=str(tmp_path / "data")) as run:
+        if arguments[1] != "create" or arguments[0] == "tokens":
+            assert "there is no database" in complaint(run, *arguments)
+        said(run, "users", "create", "somebody")
         log = complaint(run, *arguments)
 
     assert told in log.splitlines()[-1]

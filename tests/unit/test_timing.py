@@ -41,6 +41,14 @@ def test_each_name_is_told_with_its_counts_and_its_slowest_job() -> None:
     assert (send.name, send.count, send.failed, send.running) == ("send", 1, 0, Spread(median=1, p95=1))
 
 
+def test_how_long_a_job_waited_before_it_was_retried_is_nobodys_waiting() -> None:
+    first, again = ran("cut", 40, waited=5), ran("cut", 50, waited=300_000)._replace(run=2)
+
+    (cut,) = tasks([first, again])
+
+    assert (cut.waiting, cut.running) == (Spread(median=5, p95=5), Spread(median=40, p95=50))
+
+
 def test_what_is_not_known_is_left_out_and_not_taken_for_nothing() -> None:
     waiting, active = tasks([open_job("b")]), tasks([open_job("a", waited=30), open_job("a")])
 

@@ -1,5 +1,6 @@
 """`bullflow users` and `bullflow tokens`: who may use the service. They work on the database itself."""
 
+import shlex
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -52,8 +53,10 @@ def create_user(name: Name, queues: Queues = None, data_dir: DataDir = None, dat
 
     Example: bullflow users create alice --queue 'alice-*'
     """
-    _with(data_dir, database_url, lambda accounts: accounts.create_user(name, queues or ()))
-    _say(f"The user {name} is there. Make a token for it: bullflow tokens create {name}")
+    _with(data_dir, database_url, lambda accounts: accounts.create_user(name, queues or ()), may_be_new=True)
+    where = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
+    where += "" if database_url is None else " --database-url …"  # which may hold a password
+    _say(f"The user {name} is there. Make a token for it: bullflow tokens create {name}{where}")
 
 
 @users.command("list")
@@ -139,12 +142,18 @@ def _row(token: TokenView) -> tuple[str, ...]:
     return token.id, token.user_name, " ".join(sorted(token.scopes)), iso(token.created_at), over, used
 
 
-def _with(data_dir: DataDir, database_url: DatabaseUrl, act: Callable[[Accounts], Awaitable[Answer]]) -> Answer:
+def _with(
+    data_dir: DataDir,
+    database_url: DatabaseUrl,
+    act: Callable[[Accounts], Awaitable[Answer]],
+    *,
+    may_be_new: bool = False,
+) -> Answer:
     settings = load(data_dir=data_dir, database_url=database_url)
     configure("warning", settings.log_format)
 
     async def acting() -> Answer:
-        async with serve.managing(settings) as accounts:
+        async with serve.managing(settings, may_be_new=may_be_new) as accounts:
             return await act(accounts)
 
     return run(acting())

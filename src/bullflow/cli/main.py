@@ -12,10 +12,11 @@ from typer.main import get_command
 
 from bullflow.cli import flows, no_server, queues
 from bullflow.cli.worker import worker
-from bullflow.errors import BullflowError, Misconfigured
+from bullflow.errors import ApiError, BullflowError, Misconfigured
 from bullflow.settings import load
 
 INTERRUPTED = 130
+UNAUTHORIZED = 401
 
 SERVER_COMMANDS = ("up", "api", "recorder", "users", "tokens", "db", "doctor")
 
@@ -79,8 +80,14 @@ def main() -> None:
     except (BullflowError, TimeoutError) as error:
         if _is_debugging():
             raise
-        print(f"bullflow: {error}", file=sys.stderr)
+        print(f"bullflow: {error}{_way_out(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _way_out(error: Exception) -> str:
+    if isinstance(error, ApiError) and error.status == UNAUTHORIZED:
+        return "\nSet BULLFLOW_TOKEN to a token; whoever runs the service makes one with `bullflow tokens create NAME`."
+    return ""
 
 
 def _is_debugging() -> bool:

@@ -7,7 +7,10 @@ import typer
 
 Url = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="Where the service is (BULLFLOW_URL), for example http://127.0.0.1:8420."),
+    typer.Option(
+        metavar="URL",
+        help="Where the service is (BULLFLOW_URL), for example http://127.0.0.1:8420; BULLFLOW_TOKEN is shown to it.",
+    ),
 ]
 Host = Annotated[
     str | None,

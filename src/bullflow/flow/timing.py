@@ -18,11 +18,15 @@ class TimedJob(NamedTuple):
     created_at: int
     started_at: int | None
     finished_at: int | None
+    run: int = 1
 
     @property
     def waiting(self) -> int | None:
-        """From its creation to its last start. The two are told by two clocks, which need not agree."""
-        return None if self.started_at is None else max(0, self.started_at - self.created_at)
+        """From its creation to its last start. The two are told by two clocks, which need not agree.
+
+        Of a job that was retried it is not known: before the retry it did not wait, and nobody waited for it.
+        """
+        return None if self.started_at is None or self.run > 1 else max(0, self.started_at - self.created_at)
 
     @property
     def running(self) -> int | None:

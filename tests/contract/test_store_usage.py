@@ -14,10 +14,11 @@ from bullflow.flow.facts import Fact, FactId, FactKind, Json
 from bullflow.service.delete import Delete
 from bullflow.service.quotas import Limits
 from bullflow.store import acts, erasing, usage
+from bullflow.store.account_tables import Session, Usage
 from bullflow.store.acts import Done
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
-from bullflow.store.tables import Flow, Session, Usage
+from bullflow.store.tables import Flow
 from bullflow.telemetry import logger
 from support.flows import START, HandClock, Submitter, caller, how_many, node, record, rows
 

@@ -48,21 +48,7 @@ async def build_rooms(base: Base) -> Rooms:
     base.watching.append(notifier.written)
     base.news.on(notifier.hear)
 
-    withdrawer = base.withdrawer
-
-    # Somebody waits for the answer to each of these, and has one without the engine as well.
-    async def asks(names: Sequence[str]) -> dict[str, QueueFacts]:
-        return await in_time(queue_facts(base.client, base.settings.prefix, names))
-
-    async def finds(jobs: Sequence[Example]) -> dict[str, Place]:
-        return await in_time(places(base.client, base.settings.prefix, jobs))
-
-    async def takes() -> None:
-        await in_time(take(base.client, probe_key(base.settings.prefix)))
-
-    async def doom(flow_id: str) -> None:
-        await in_time(withdrawer.doom(flow_id))
-
+    asking = _Asking(base)
     return Rooms(
         settings=base.settings,
         database=base.database,
@@ -70,29 +56,50 @@ async def build_rooms(base: Base) -> Rooms:
         cancel=Cancel(
             base.database,
             clock=now_ms,
-            doom=doom,
+            doom=asking.doom,
             decided=partial(tell_watchers, base),
             doomed=partial(tell_withdrawer, base),
         ),
-        retry=Retry(base.database, clock=now_ms, finish=withdrawer.finish, decided=partial(tell_retried, base)),
-        delete=Delete(base.database, clock=now_ms, finish=withdrawer.finish),
+        retry=Retry(base.database, clock=now_ms, finish=base.withdrawer.finish, decided=partial(tell_retried, base)),
+        delete=Delete(base.database, clock=now_ms, finish=base.withdrawer.finish),
         explain=Explain(
             base.database,
-            engine_takes=takes,
-            queue_facts=asks,
-            places=finds,
+            engine_takes=asking.takes,
+            queue_facts=asking.queue_facts,
+            places=asking.places,
             clock=now_ms,
         ),
         regulate=Regulate(base.database, clock=now_ms, apply=regulator_of(base).apply),
-        queue_facts=asks,
+        queue_facts=asking.queue_facts,
         notifier=notifier,
         access=access,
         quotas=quotas,
         redact=rules(base.settings.redact),
         aside=Aside(),
-        probes=probes(base.database, takes),
+        probes=probes(base.database, asking.takes),
         gauges=gauges(base),
     )
+
+
+class _Asking:
+    """Questions to the engine. Somebody waits for the answer to each, and has one without the engine as well."""
+
+    def __init__(self, base: Base) -> None:
+        self._client = base.client
+        self._prefix = base.settings.prefix
+        self._withdrawer = base.withdrawer
+
+    async def queue_facts(self, names: Sequence[str]) -> dict[str, QueueFacts]:
+        return await in_time(queue_facts(self._client, self._prefix, names))
+
+    async def places(self, jobs: Sequence[Example]) -> dict[str, Place]:
+        return await in_time(places(self._client, self._prefix, jobs))
+
+    async def takes(self) -> None:
+        await in_time(take(self._client, probe_key(self._prefix)))
+
+    async def doom(self, flow_id: str) -> None:
+        await in_time(self._withdrawer.doom(flow_id))
 
 
 async def _access(base: Base) -> Access:

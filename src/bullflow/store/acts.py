@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from bullflow.flow.access import Caller
 from bullflow.store import writing
-from bullflow.store.tables import Act
+from bullflow.store.account_tables import Act
 from bullflow.store.transaction import Transaction
 
 MOST_REMOVED = 5_000

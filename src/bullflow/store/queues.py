@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, select, update
 
 from bullflow.errors import NotFound
 from bullflow.flow.queues import QueueLimits, QueueRules, RateLimit
+from bullflow.store.account_tables import UserQueue
 from bullflow.store.sql import insert_or_leave
-from bullflow.store.tables import QueueSettings, StreamPosition, UserQueue
+from bullflow.store.tables import QueueSettings, StreamPosition
 from bullflow.store.transaction import Transaction
 
 INTERNAL = ":"

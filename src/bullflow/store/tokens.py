@@ -11,7 +11,8 @@ from sqlalchemy import delete, insert, select, update
 
 from bullflow.errors import NotFound
 from bullflow.flow.access import Scope
-from bullflow.store.tables import ApiToken, Session, User
+from bullflow.store.account_tables import ApiToken, Session
+from bullflow.store.tables import User
 from bullflow.store.transaction import Transaction
 from bullflow.store.users import patterns
 

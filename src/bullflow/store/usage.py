@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, delete, func, insert, select
 
 from bullflow.store import writing
+from bullflow.store.account_tables import Usage
 from bullflow.store.sql import one_of
-from bullflow.store.tables import UNFINISHED, Flow, Usage
+from bullflow.store.tables import UNFINISHED, Flow
 from bullflow.store.transaction import Transaction
 
 

@@ -1,14 +1,13 @@
 """The JSON shapes of REST and WebSocket, shared by the service and its clients."""
 
 from bullflow.wire.asked import FlowIn, FlowsIn, JobIn, JobOptions, QueueLimitsIn, RetryIn, SignIn
+from bullflow.wire.growing import read_children, read_growth
 from bullflow.wire.reading import (
     MAX_FAULTS,
     Limits,
     is_queue_name,
-    read_children,
     read_flow,
     read_flows,
-    read_growth,
     read_json,
     read_queue_limits,
     read_retry,

@@ -11,13 +11,11 @@ from pydantic_core import ErrorDetails
 from bullflow.errors import Fault, Invalid, Malformed
 from bullflow.flow.access import allows
 from bullflow.flow.facts import Json
-from bullflow.flow.growth import GrownJob, Growth
 from bullflow.flow.queues import QueueLimits, RateLimit
-from bullflow.flow.tree import ID, POLICIES, FlowRequest, Node, with_policy
+from bullflow.flow.tree import POLICIES, FlowRequest, Node, with_policy
 from bullflow.wire.asked import QueueLimitsIn, QueueName, ShallowFlow, ShallowJob, SignIn
 
 MAX_FAULTS = 100
-GROWTH_VERSION = 1
 MOST_VALUES = 2_000_000
 """Of one body: an object of two bytes takes thirty times as much in memory."""
 
@@ -56,8 +54,8 @@ def read_flow(body: Any, limits: Limits, *, at: str = "") -> FlowRequest:
 
     `at` is the pointer to the flow in the body that it came in.
     """
-    reading = _Reading(limits)
-    root = reading.node(body, _Place(at, 0), ShallowFlow)
+    reading = Reading(limits)
+    root = reading.node(body, Place(at, 0), ShallowFlow)
     if reading.faults or root is None:
         raise Invalid(reading.faults)
     return FlowRequest(
@@ -85,52 +83,6 @@ def read_flows(body: Any, limits: Limits, *, most: int) -> list[FlowRequest]:
     if faults:
         raise Invalid(_first(faults))
     return asked
-
-
-def read_children(children: Any, limits: Limits) -> tuple[Node, ...]:
-    """The trees that a running job adds below itself; raises Invalid, with pointers like `/0/name`."""
-    if not isinstance(children, list | tuple):
-        raise Invalid([Fault("", "must be a list of jobs")])
-    reading = _Reading(limits)
-    nodes = [reading.node(child, _Place(f"/{index}", 1)) for index, child in enumerate(children)]
-    if reading.faults:
-        raise Invalid(reading.faults)
-    return tuple(node for node in nodes if node is not None)
-
-
-def read_growth(text: str, at: int, limits: Limits) -> Growth:
-    """What a worker tells of jobs that it has added; raises Invalid for what no worker of ours would say.
-
-    {"v": 1, "flow": id, "parent": id, "parentJobId": BullMQ id, "jobs": [{"id", "parent", "name", "queueName",
-    "data", "opts"}, …]}, parents before their children.
-    """
-    told = read_json(text)
-    jobs = told.get("jobs") if isinstance(told, dict) and told.get("v") == GROWTH_VERSION else None
-    if not isinstance(jobs, list) or not (_is_id(told.get("flow")) and _is_id(_without_run(told.get("parentJobId")))):
-        raise Invalid([Fault("", "is no growth of a known version")])
-    reading = _Reading(limits)
-    grown = [_grown(reading, job, index) for index, job in enumerate(jobs)]
-    if reading.faults:
-        raise Invalid(reading.faults)
-    known = tuple(job for job in grown if job is not None)
-    return Growth(at=at, flow_id=told["flow"], parent_job_id=told["parentJobId"], jobs=known)
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and ID.fullmatch(value) is not None
-
-
-def _without_run(job_id: Any) -> Any:
-    return job_id.rpartition("-")[0] if isinstance(job_id, str) and job_id.rpartition("-")[2].isascii() else None
-
-
-def _grown(reading: "_Reading", job: Any, index: int) -> GrownJob | None:
-    fields = dict(job) if isinstance(job, dict) else {}
-    job_id, parent_id = fields.pop("id", None), fields.pop("parent", None)
-    node = reading.node(fields, _Place(f"/jobs/{index}", 1))
-    if not (_is_id(job_id) and _is_id(parent_id)):
-        raise Invalid([Fault(f"/jobs/{index}", "has no id, or no parent")])
-    return None if node is None else GrownJob(id=job_id, parent_id=parent_id, node=node)
 
 
 def read_retry(body: Any, data_bytes: int) -> Json | None:
@@ -195,12 +147,12 @@ def is_queue_name(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     pointer: str
     depth: int
 
 
-class _Reading:
+class Reading:
     """One pass over a tree: counts, checks each job, collects faults and goes on."""
 
     def __init__(self, limits: Limits) -> None:
@@ -209,7 +161,7 @@ class _Reading:
         self._sealed = False
         self.faults: list[Fault] = []
 
-    def node(self, body: Any, place: _Place, model: type[ShallowJob] = ShallowJob) -> Node | None:
+    def node(self, body: Any, place: Place, model: type[ShallowJob] = ShallowJob) -> Node | None:
         if not self._room_for(place):
             return None
         self._one_policy(body, place)
@@ -232,7 +184,7 @@ class _Reading:
             children=tuple(self._children(fields.children, place)),
         )
 
-    def _report(self, error: ValidationError, body: Any, place: _Place) -> None:
+    def _report(self, error: ValidationError, body: Any, place: Place) -> None:
         """The faults of a job that cannot be read, and of what can be looked at all the same."""
         for fault in _faults(error, place.pointer):
             self._fault(fault)
@@ -241,21 +193,21 @@ class _Reading:
             if isinstance(body.get("children"), list):
                 self._children(body["children"], place)
 
-    def _one_policy(self, body: Any, place: _Place) -> None:
+    def _one_policy(self, body: Any, place: Place) -> None:
         """Looked at here and not by the model, which looks no further once one field is wrong."""
         opts = body.get("opts") if isinstance(body, dict) else None
         chosen = [policy for policy in POLICIES if opts.get(policy) is True] if isinstance(opts, dict) else []
         if len(chosen) > 1:
             self._fault(Fault(f"{place.pointer}/opts", f"{' and '.join(chosen)} exclude each other"))
 
-    def _children(self, children: list[Any], place: _Place) -> list[Node]:
+    def _children(self, children: list[Any], place: Place) -> list[Node]:
         nodes = (
-            self.node(child, _Place(f"{place.pointer}/children/{index}", place.depth + 1))
+            self.node(child, Place(f"{place.pointer}/children/{index}", place.depth + 1))
             for index, child in enumerate(children)
         )
         return [node for node in nodes if node is not None]
 
-    def _room_for(self, place: _Place) -> bool:
+    def _room_for(self, place: Place) -> bool:
         self._jobs += 1
         if self._jobs == self._limits.jobs + 1:
             self._fault(Fault(place.pointer, f"a flow may have at most {self._limits.jobs} jobs"))
@@ -264,7 +216,7 @@ class _Reading:
             return False
         return self._jobs <= self._limits.jobs
 
-    def _data(self, data: Any, place: _Place, size_limit: int | None = None) -> Json:
+    def _data(self, data: Any, place: Place, size_limit: int | None = None) -> Json:
         most = self._limits.data_bytes if size_limit is None else min(size_limit, self._limits.data_bytes)
         try:
             return _data(data, f"{place.pointer}/data", most)

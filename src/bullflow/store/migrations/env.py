@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from bullflow.store import account_tables  # noqa: F401 - its tables are in the metadata once it is imported
 from bullflow.store.tables import Base
 
 connection = context.config.attributes["connection"]

@@ -61,7 +61,8 @@ def _stored(lines: Curves, path: Path) -> Path:
         _line(asking, f"GET /flows, {name}", flows, [point["GET /flows"] for point in points], "-", name)
         _line(asking, f"GET /flows/{{id}}, {name}", flows, [point["GET /flows/{id}"] for point in points], "--", name)
         _line(running, name, flows, [point["burst"] for point in points])
-    asking.set(xlabel="flows stored", ylabel="p95, ms", xscale="log", ylim=(0, None))
+    # Room for the names above the lines.
+    asking.set(xlabel="flows stored", ylabel="p95, ms", xscale="log", ylim=(0, 1.6 * asking.get_ylim()[1]))
     running.set(xlabel="flows stored", ylabel="burst, jobs/s", xscale="log", ylim=(0, None))
     return _save(figure, (asking, running), path)
 

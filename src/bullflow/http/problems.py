@@ -194,9 +194,18 @@ async def _away(_request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     detail = error.detail
+    headers = dict(error.headers or {})
     if error.status_code == 404:
         detail = f"There is nothing at {request.url.path}; /docs shows what there is."
-    return problem(error.status_code, detail, headers=dict(error.headers) if error.headers else None)
+    if error.status_code == 405 and (methods := _methods(request)):
+        headers["Allow"] = ", ".join(methods)
+    return problem(error.status_code, detail, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """All that the contract has at this path; the route that refuses knows only of itself."""
+    path = getattr(request.scope.get("route"), "path_format", "")
+    return [method.upper() for method in request.app.openapi()["paths"].get(path, ())]
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -32,7 +32,7 @@ _RETRIED: dict[int | str, dict[str, Any]] = {
     "/flows/{flow_id}/cancel",
     status_code=202,
     response_model=wire.CancelledFlow,
-    responses=responses(404, 409),
+    responses=responses(404, 409, 422),
     summary="Cancel a flow",
 )
 async def cancel(flow_id: FlowId, rooms: InRooms, caller: Writes) -> Response:
@@ -90,7 +90,7 @@ async def retry_job(
     "/flows/{flow_id}",
     status_code=204,
     response_class=Response,
-    responses=responses(404, 409),
+    responses=responses(404, 409, 422),
     summary="Delete a flow",
 )
 async def delete(flow_id: FlowId, rooms: InRooms, caller: Writes) -> Response:
@@ -102,7 +102,7 @@ async def delete(flow_id: FlowId, rooms: InRooms, caller: Writes) -> Response:
 @router.get(
     "/flows/{flow_id}/explain",
     response_model=wire.Explanation,
-    responses=responses(404),
+    responses=responses(404, 422),
     summary="Why is it not running?",
 )
 async def explain(flow_id: FlowId, rooms: InRooms, caller: Reads) -> Response:

@@ -29,6 +29,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, pattern=NO_NUL, description="The same key gives the same flow, once."),
 ]
+NoKey = Annotated[str | None, Header(alias="Idempotency-Key", include_in_schema=False)]
+"""Refused when it comes, so the contract does not offer it."""
 
 
 def _body(schema: str, example: Any) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def _body(schema: str, example: Any) -> dict[str, Any]:
             "model": wire.CreatedFlow | wire.CheckedFlow,
             "description": "The flow that the same key has made before; or, of a dry run, what the flow would be.",
         },
-        **responses(400, 408, 409, 413, 415, 422, 429),
+        **responses(400, 404, 408, 409, 413, 415, 422, 429),
     },
     summary="Create a flow",
     openapi_extra=_body("FlowIn", FLOW),
@@ -71,13 +73,13 @@ async def create(
     response_model=wire.CreatedFlows,
     responses={
         200: {"model": wire.CheckedFlows, "description": "Of a dry run, what the flows would be."},
-        **responses(400, 408, 413, 415, 422, 429),
+        **responses(400, 404, 408, 413, 415, 422, 429),
     },
     summary="Create many flows",
     openapi_extra=_body("FlowsIn", {"flows": [FLOW]}),
 )
 async def create_many(
-    request: Request, rooms: InRooms, caller: Writes, dry_run: DryRun = False, idempotency_key: IdempotencyKey = None
+    request: Request, rooms: InRooms, caller: Writes, dry_run: DryRun = False, idempotency_key: NoKey = None
 ) -> Response:
     """All of these flows or none: if one is wrong, nothing is stored. Faults are named as `/flows/0/name`."""
     if idempotency_key is not None:

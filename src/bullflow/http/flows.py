@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
 from bullflow import wire
 from bullflow.clock import instant
@@ -24,10 +25,13 @@ LARGEST_TREE = 5_000
 
 router = APIRouter(tags=["flows"])
 
-Moment = Annotated[str | None, Query(description="ISO 8601; without a time zone it is UTC.")]
+Moment = Annotated[
+    Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None,
+    Query(description="ISO 8601; without a time zone it is UTC."),
+]
 
 
-@router.get("/flows", response_model=wire.FlowPage, responses=responses(422), summary="List flows, newest first")
+@router.get("/flows", response_model=wire.FlowPage, responses=responses(404, 422), summary="List flows, newest first")
 async def list_flows(
     rooms: InRooms,
     caller: Reads,
@@ -118,7 +122,7 @@ async def get_tree(
 @router.get(
     "/flows/{flow_id}/outline",
     response_model=wire.FlowOutline,
-    responses=responses(404),
+    responses=responses(404, 422),
     summary="A flow at a glance",
 )
 async def get_outline(flow_id: FlowId, rooms: InRooms, caller: Reads) -> Response:
@@ -131,7 +135,7 @@ async def get_outline(flow_id: FlowId, rooms: InRooms, caller: Reads) -> Respons
     )
 
 
-@router.get("/jobs/{job_id}", response_model=wire.Job, responses=responses(404), summary="One job", tags=["jobs"])
+@router.get("/jobs/{job_id}", response_model=wire.Job, responses=responses(404, 422), summary="One job", tags=["jobs"])
 async def get_job(job_id: JobId, rooms: InRooms, caller: Reads) -> Response:
     """A job with its data, its state, and what it returned or why it failed."""
     async with rooms.database.read() as snapshot:

@@ -52,7 +52,7 @@ QueueName = Annotated[
 ]
 
 
-@router.get("/queues", response_model=wire.QueuePage, responses=responses(422), summary="List queues by name")
+@router.get("/queues", response_model=wire.QueuePage, responses=responses(404, 422), summary="List queues by name")
 async def list_queues(rooms: InRooms, caller: Reads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """Every queue that a flow has used, as it stands in the engine just now; 503 while the engine is away."""
     after = after_queue(_LISTING, cursor)
@@ -64,7 +64,7 @@ async def list_queues(rooms: InRooms, caller: Reads, limit: Limit = 50, cursor: 
     return answer({"items": [_queue_shape(name, facts[name]) for name in shown], "next": following})
 
 
-@router.get("/queues/{name}", response_model=wire.QueueDetail, responses=responses(404), summary="One queue")
+@router.get("/queues/{name}", response_model=wire.QueueDetail, responses=responses(404, 422), summary="One queue")
 async def get_queue(name: QueueName, rooms: InRooms, caller: Reads) -> Response:
     """A queue and its workers, as they stand in the engine just now; 503 while the engine is away."""
     async with rooms.database.read() as snapshot:
@@ -76,7 +76,7 @@ async def get_queue(name: QueueName, rooms: InRooms, caller: Reads) -> Response:
 @router.get(
     "/queues/{name}/tasks",
     response_model=wire.QueueTasks,
-    responses=responses(404),
+    responses=responses(404, 422),
     summary="What is slow in a queue",
 )
 async def list_tasks(name: QueueName, rooms: InRooms, caller: Reads) -> Response:
@@ -94,7 +94,7 @@ async def list_tasks(name: QueueName, rooms: InRooms, caller: Reads) -> Response
     "/queues/{name}/pause",
     status_code=202,
     response_model=wire.QueueSettings,
-    responses=responses(404),
+    responses=responses(404, 422),
     summary="Pause a queue",
 )
 async def pause(name: QueueName, rooms: InRooms, caller: Administers) -> Response:
@@ -106,7 +106,7 @@ async def pause(name: QueueName, rooms: InRooms, caller: Administers) -> Respons
     "/queues/{name}/resume",
     status_code=202,
     response_model=wire.QueueSettings,
-    responses=responses(404),
+    responses=responses(404, 422),
     summary="Resume a queue",
 )
 async def resume(name: QueueName, rooms: InRooms, caller: Administers) -> Response:

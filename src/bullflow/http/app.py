@@ -13,6 +13,7 @@ from bullflow import wire
 from bullflow.http import accounts, control, creating, events, flows, health, live, pages, problems, queues
 from bullflow.http.callers import COOKIE
 from bullflow.http.headers import SafeHeaders
+from bullflow.http.links import link
 from bullflow.http.origins import OwnOrigins
 from bullflow.http.rooms import Rooms
 
@@ -46,6 +47,7 @@ class App(FastAPI):
             schema.setdefault("components", {}).setdefault("schemas", {}).update(extra["$defs"])
             _drop_default_validation_errors(schema)
             _tell_who_may(schema)
+            link(schema)
             self.openapi_schema = schema
         return self.openapi_schema
 

@@ -76,6 +76,18 @@ def test_an_option_that_is_null_was_not_given() -> None:
     assert child.opts == {"failParentOnFailure": True}
 
 
+def test_whole_numbers_are_integers_however_they_are_written() -> None:
+    request = read(
+        data=3.0, opts={"attempts": 3.0, "backoff": {"type": "fixed", "delay": 5e3}, "removeOnFail": 1.0}, deadline=6e4
+    )
+
+    assert repr(request.root.opts) == repr(
+        {"attempts": 3, "backoff": {"type": "fixed", "delay": 5000}, "removeOnFail": 1}
+    )
+    assert (repr(request.deadline), request.root.data) == ("60000", Json("3.0"))
+    assert set(faults_of({**JOB, "opts": {"attempts": 2.5, "delay": 1e300}})) == {"/opts/attempts", "/opts/delay"}
+
+
 @pytest.mark.parametrize("text", ["null", "false", "0", '""', "[]", '"text"', "[1,2,[3]]", "-1.5", '{"a":{"b":null}}'])
 def test_data_is_any_json(text: str) -> None:
     assert read(data=read_json(text)).root.data == Json(text)

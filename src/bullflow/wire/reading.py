@@ -61,7 +61,7 @@ def read_flow(body: Any, limits: Limits, *, at: str = "") -> FlowRequest:
     return FlowRequest(
         root=root,
         fail_fast=body.get("failFast", False),
-        deadline=body.get("deadline"),
+        deadline=_whole(body.get("deadline")),
         tags=tuple(dict.fromkeys(body.get("tags", ()))),
     )
 
@@ -118,7 +118,7 @@ def read_queue_limits(body: Any) -> QueueLimits:
     if not isinstance(body, dict):
         raise Invalid([Fault("", "must be an object with concurrency and rateLimit")])
     try:
-        asked = QueueLimitsIn.model_validate(body)
+        asked = QueueLimitsIn.model_validate(_whole(body))
     except ValidationError as error:
         raise Invalid(_faults(error, "")) from None
     rate = asked.rate_limit
@@ -146,6 +146,19 @@ def is_queue_name(text: str) -> bool:
     return True
 
 
+def _with_whole_numbers(body: Any) -> Any:
+    """A job whose options are integers where they are whole: to JSON Schema 3.0 is one, to the engine it is not."""
+    if not isinstance(body, dict) or not ("opts" in body or "deadline" in body):
+        return body
+    return body | {key: _whole(body[key]) for key in ("opts", "deadline") if key in body}
+
+
+def _whole(value: Any, levels: int = 2) -> Any:
+    if isinstance(value, dict) and levels:
+        return {key: _whole(part, levels - 1) for key, part in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     pointer: str
@@ -164,6 +177,7 @@ class Reading:
     def node(self, body: Any, place: Place, model: type[ShallowJob] = ShallowJob) -> Node | None:
         if not self._room_for(place):
             return None
+        body = _with_whole_numbers(body)
         self._one_policy(body, place)
         try:
             fields = model.model_validate(body)

@@ -124,6 +124,8 @@ class NotFound(BullflowError):
         self.key = key
         if kind == "queue":
             super().__init__(f"There is no queue {key!r}: a queue is known once a flow has used it.")
+        elif kind == "user":
+            super().__init__(f"There is no user {key!r}.")
         else:
             super().__init__(f"There is no {kind} with the id {key!r}.")
 

@@ -28,7 +28,12 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Whose = Annotated[
     str | None,
-    Query(alias="user", max_length=100, pattern=NO_NUL, description="Another user's flows; for admins."),
+    Query(
+        alias="user",
+        max_length=100,
+        pattern=NO_NUL,
+        description="The name of another user, whose flows are meant; for admins.",
+    ),
 ]
 
 

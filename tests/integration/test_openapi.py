@@ -136,6 +136,17 @@ async def test_every_reference_leads_somewhere(contract: dict[str, Any]) -> None
     assert not {"HTTPValidationError", "ValidationError"} & set(schemas)
 
 
+async def test_what_creates_a_flow_links_to_every_route_about_it(contract: dict[str, Any]) -> None:
+    known = {
+        operation["operationId"]: names
+        for name, operation in operations(contract)
+        if (names := {p["name"] for p in parameters(contract, name) if p["in"] == "path"})
+    }
+    for path in ("/flows", "/flows/bulk"):
+        links = contract["paths"][path]["post"]["responses"]["201"]["links"]
+        assert {link["operationId"]: set(link["parameters"]) for link in links.values()} == known
+
+
 async def test_the_example_of_a_flow_is_one_that_the_service_accepts(
     contract: dict[str, Any], service: Service
 ) -> None:

@@ -11,16 +11,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from chaos.servers import Postgres
 from chaos.stage import own_folder
 
-from fuzz.attack import Plan, Report, attack
+from fuzz.attack import Plan, Report, attack, together
 from fuzz.planted import plant
 from fuzz.service import Target, up
 
 AT_REST_WITHIN = 60
+CASES_A_ROUND = 25
+"""Stories come in rounds, each with a seed of its own: one ends as soon as a request that is sent again is answered
+otherwise, which is what a flow that was deleted meanwhile does."""
 
 
 def main() -> None:
@@ -69,9 +73,17 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
 
 async def _fuzz(database_url: str, folder: Path, plan: Plan) -> tuple[Report, list[str]]:
     async with up(folder, database_url=database_url) as target:
-        report = await attack(target, await plant(target), plan, folder)
+        planted = await plant(target)
+        reports = [await attack(target, planted, plan, folder)]
+        for n in range(1, plan.cases // CASES_A_ROUND + 1):
+            stories = replace(plan, seed=plan.seed + n, phases=("stateful",))
+            with (folder / "stories.log").open("w+b") as said:
+                reports.append(await attack(target, planted, stories, folder, said))
+                if reports[-1].findings:
+                    said.seek(0)
+                    print(said.read().decode())
         standing = await _at_rest(target)
-        return report, [*target.complaints(), *([standing] if standing else [])]
+        return together(reports), [*target.complaints(), *([standing] if standing else [])]
 
 
 async def _at_rest(target: Target) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,19 @@ class Report:
     operations: int
     accepted: Mapping[str, int]
     findings: Sequence[str]
+
+
+def together(reports: Sequence[Report]) -> Report:
+    """Several reports of one service as one."""
+    accepted: Counter[str] = Counter()
+    for report in reports:
+        accepted.update(report.accepted)
+    return Report(
+        cases=sum(report.cases for report in reports),
+        operations=max(report.operations for report in reports),
+        accepted=accepted,
+        findings=list(dict.fromkeys(finding for report in reports for finding in report.findings)),
+    )
 
 
 async def attack(target: Target, planted: Planted, plan: Plan, folder: Path, output: IO[bytes] | None = None) -> Report:

@@ -10,8 +10,8 @@ from fuzz.service import up
 from support.eventually import eventually
 from support.servers import Valkey
 
-PLAN = Plan(seed=20, cases=3, phases=("examples", "fuzzing", "stateful"))
-"""Without the cases that are enumerated from the contract: those take a minute."""
+PLAN = Plan(seed=20, cases=2, phases=("fuzzing", "stateful"))
+"""Drawn cases and stories alone: to enumerate what the contract has takes a minute."""
 OPERATIONS = 27
 
 
@@ -30,5 +30,5 @@ async def test_every_answer_is_one_of_the_contract(store_url: str, valkey: Valke
     assert not report.findings, said.read_text()
     assert not complaints
     assert report.operations == OPERATIONS
-    assert report.cases > 4 * OPERATIONS
+    assert report.cases > 3 * OPERATIONS
     assert sum(times > 0 for times in report.accepted.values()) > 20

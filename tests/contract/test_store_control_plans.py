@@ -21,7 +21,7 @@ NUMBERS = {
     "postgresql": "WITH n(i) AS (SELECT * FROM generate_series(0, 1999))",
 }
 FILL = (
-    "INSERT INTO users VALUES ('me', 'me', 0)",
+    "INSERT INTO users (id, name, created_at) VALUES ('me', 'me', 0)",
     """INSERT INTO flows (id, user_id, root_id, name, queue_name, status, last_seq, dispatch_due, withdraw_due,
            fail_fast, deadline, finished_at, tags, created_at, updated_at, n_waiting, n_waiting_children, n_delayed,
            n_prioritized, n_active, n_completed, n_failed, n_cancelled)

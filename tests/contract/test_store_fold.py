@@ -161,6 +161,8 @@ async def test_every_field_of_a_change_is_written_down(database: Database) -> No
         updated_at=at,
         finished_at=at,
         error=error,
+        user_id=flow.user_id,
+        stored_bytes=77,
     )
     entry = Entry(flow_id=flow.id, seq=2, at=at, event=LogEvent.FLOW_CANCELLED)
 
@@ -218,4 +220,6 @@ def _without_result(job: JobState) -> JobState:
 
 
 def _counted(flow: FlowState) -> FlowState:
-    return replace(flow, counts={status: flow.counts.get(status, 0) for status in JobStatus})
+    """What is kept of a flow: not what its last decision has added to it; and a history knows no users."""
+    counts = {status: flow.counts.get(status, 0) for status in JobStatus}
+    return replace(flow, counts=counts, newly_stored=0, user_id="")

@@ -24,7 +24,7 @@ NUMBERS = {
 }
 HEX = {"sqlite": "printf('%012x', i * 1000)", "postgresql": "lpad(to_hex(i * 1000), 12, '0')"}
 FILL = (
-    "INSERT INTO users VALUES ('me', 'me', 0), ('them', 'them', 0)",
+    "INSERT INTO users (id, name, created_at) VALUES ('me', 'me', 0), ('them', 'them', 0)",
     """INSERT INTO flows (id, user_id, root_id, name, queue_name, status, last_seq, dispatch_due, fail_fast, tags,
            created_at, updated_at, n_waiting, n_waiting_children, n_delayed, n_prioritized, n_active, n_completed,
            n_failed, n_cancelled)

@@ -131,7 +131,7 @@ async def resume(name: QueueName, rooms: InRooms, caller: Administers) -> Respon
 )
 async def limit_queue(name: QueueName, request: Request, rooms: InRooms, caller: Administers) -> Response:
     """Both limits are set anew: what is null or left out is not limited. Also accepted while the engine is away."""
-    body = await read_body(request, LARGEST_LIMITS)
+    body = await read_body(request, min(LARGEST_LIMITS, rooms.settings.max_body_bytes))
     limits = wire.read_queue_limits(wire.read_json(body))
     return answer(_settings_shape(await rooms.regulate.limit(caller, name, limits)), 202)
 

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
 from bullflow.errors import Invalid, Malformed
+from bullflow.http import aside as aside_module
 from bullflow.http.aside import LESS_URGENT, Aside, ReaderAway
 from bullflow.wire import Limits
 from bullflow.wire.bodies import flow_in
@@ -63,6 +65,26 @@ async def test_when_it_dies_whoever_waits_is_told_and_the_next_is_served(aside: 
     assert await aside.do(os.getpid) not in (pid, os.getpid())
 
 
+async def test_what_takes_too_long_is_given_up_and_the_next_is_served(
+    aside: Aside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = psutil.Process(await aside.do(os.getpid))
+    monkeypatch.setattr(aside_module, "WITHIN", timedelta(milliseconds=50))
+    with pytest.raises(ReaderAway):
+        await aside.do(time.sleep, 60)
+    await asyncio.to_thread(process.wait, 10)
+
+    monkeypatch.undo()
+    assert await aside.do(os.getpid) != process.pid
+
+
+async def test_after_so_many_things_another_process_goes_on(aside: Aside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside_module, "THINGS", 3)
+    pids = [await aside.do(os.getpid) for _ in range(4)]
+
+    assert pids[0] == pids[1] == pids[2] != pids[3]
+
+
 async def test_nothing_is_left_of_it_when_it_is_closed(aside: Aside) -> None:
     process = psutil.Process(await aside.do(os.getpid))
     waiting = asyncio.create_task(aside.do(time.sleep, 60))
@@ -77,6 +99,7 @@ async def test_nothing_is_left_of_it_when_it_is_closed(aside: Aside) -> None:
 
 _PARENT = """
 import asyncio, os
+from bullflow.http import aside as aside_module
 from bullflow.http.aside import Aside
 
 async def main():

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from datetime import timedelta
 from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from bullflow.errors import Away
 T = TypeVar("T")
 
 LESS_URGENT = 10
+WITHIN = timedelta(seconds=60)
 THINGS = 200
 """So many things one process does: what large ones have left in its memory is given back with it."""
 
@@ -33,24 +35,35 @@ class Aside:
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
+        self._begun = 0
+        self._under_way = 0
 
     async def do(self, work: Callable[..., T], *arguments: Any) -> T:
         """What `work` returns or raises there; a function of a module, like all that it is given. Raises ReaderAway."""
-        pool = self._pool
-        if pool is None:
-            context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(1, context, _begin, max_tasks_per_child=THINGS)
-            self._pool = pool
+        pool = self._started()
+        self._begun += 1
+        self._under_way += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
-        except BrokenProcessPool as error:
+            async with asyncio.timeout(WITHIN.total_seconds()):
+                return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
+        except (BrokenProcessPool, TimeoutError) as error:
             if self._pool is pool:
-                self._pool = None
-            raise ReaderAway("it has ended") from error
+                self.close()
+            raise ReaderAway(error) from error
+        finally:
+            self._under_way -= 1
+            # The pool's own way of doing so (`max_tasks_per_child`) may stand still for ever in Python 3.11.
+            if self._begun >= THINGS and not self._under_way:
+                self.close()
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin)
+        return self._pool
 
     def close(self) -> None:
         """End the process, whatever it does."""
-        pool, self._pool = self._pool, None
+        pool, self._pool, self._begun = self._pool, None, 0
         if pool is not None:
             processes = list((pool._processes or {}).values())
             pool.shutdown(wait=False, cancel_futures=True)

@@ -3,21 +3,16 @@ import "@mantine/notifications/styles.css";
 import "./global.css";
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
-import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { askAgain, isUnknown } from "./account/me";
+import { askAgain, UNAUTHENTICATED } from "./account/me";
 import { App } from "./app";
 import { live } from "./api/live";
-import { Problem } from "./api/rest";
+import { hearAnswers, Problem } from "./api/rest";
 import { readable, theme } from "./theme";
 
 const queries = new QueryClient({
-  queryCache: new QueryCache({
-    onError: (error, query) => {
-      if (isUnknown(error) && query.queryKey[0] !== "me") askAgain(queries);
-    },
-  }),
   defaultOptions: {
     queries: {
       staleTime: 1_000,
@@ -27,8 +22,12 @@ const queries = new QueryClient({
   },
 });
 
+// Whatever was asked for, and however: a question, a command, or the line itself.
+hearAnswers((status) => {
+  if (status === UNAUTHENTICATED) void askAgain(queries);
+});
 live.watch(() => {
-  if (live.state === "refused") askAgain(queries);
+  if (live.state === "refused") void askAgain(queries).then((mayGoOn) => mayGoOn && live.admitted());
 });
 
 const root = document.getElementById("root");

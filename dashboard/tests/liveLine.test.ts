@@ -136,6 +136,23 @@ test("a line that is refused because nobody is signed in is not dialled again, w
   expect(live.state).toBe("refused");
 });
 
+test("a refused line is dialled again, after two seconds, when one is signed in after all", async () => {
+  const { live } = await aPage();
+  socket().answer().drop(4001);
+
+  live.admitted();
+  expect(live.state).toBe("lost");
+  vi.advanceTimersByTime(1_999);
+  expect(FakeSocket.all).toHaveLength(1);
+  vi.advanceTimersByTime(1);
+  socket().answer();
+
+  expect(FakeSocket.all).toHaveLength(2);
+  expect(live.state).toBe("open");
+  live.admitted();
+  expect(live.state).toBe("open");
+});
+
 describe("a line without a word", () => {
   test("is asked for one every 15 seconds, and kept as long as it answers", async () => {
     await aPage();

@@ -1,13 +1,15 @@
 /** Who uses the dashboard, and how one signs in and out. */
-import { useQuery, type QueryClient } from "@tanstack/react-query";
+import { queryOptions, useQuery, type QueryClient } from "@tanstack/react-query";
 import { get, post, Problem, remove } from "../api/rest";
 import type { Me } from "../api/types";
 
 const KEY = ["me"];
-const UNAUTHENTICATED = 401;
+export const UNAUTHENTICATED = 401;
+
+const ME = queryOptions({ queryKey: KEY, queryFn: ({ signal }) => get<Me>("/me", {}, signal), staleTime: Infinity });
 
 export function useMe() {
-  return useQuery({ queryKey: KEY, queryFn: ({ signal }) => get<Me>("/me", {}, signal), staleTime: Infinity });
+  return useQuery(ME);
 }
 
 /** Whether this says that nobody is signed in, or no longer. */
@@ -15,9 +17,16 @@ export function isUnknown(error: unknown): boolean {
   return error instanceof Problem && error.status === UNAUTHENTICATED;
 }
 
-/** A session may end while pages are open: whoever asks who one is finds out. */
-export function askAgain(queries: QueryClient): void {
-  if (queries.getQueryState(KEY)?.status === "success") void queries.resetQueries({ queryKey: KEY });
+/** A session may end while pages are open: whoever asks who one is finds out. Tells whether one may go on. */
+export async function askAgain(queries: QueryClient): Promise<boolean> {
+  const before = queries.getQueryState<Me>(KEY);
+  if (before === undefined || isUnknown(before.error)) return false;
+  if (before.status === "success") await queries.resetQueries({ queryKey: KEY });
+  else await queries.fetchQuery(ME).catch(() => {}); // it is being asked already
+  const after = queries.getQueryState<Me>(KEY);
+  // Somebody else has signed in: what is shown is not theirs.
+  if (before.data !== undefined && after?.data !== undefined && after.data.userId !== before.data.userId) window.location.reload();
+  return !isUnknown(after?.error);
 }
 
 /** Nothing of what was seen, or refused, before is kept. */

@@ -7,7 +7,7 @@
  */
 import type { Flow, FlowEvent, Line } from "./types";
 
-/** `refused`: nobody is signed in. It is not dialled again, for who signs in loads the page anew. */
+/** `refused`: nobody is signed in. It is not dialled again by itself: who signs in loads the page anew. */
 export type LiveState = "connecting" | "open" | "lost" | "refused";
 
 export interface FlowListener {
@@ -44,6 +44,7 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 8_000;
 const PING_EVERY_MS = 15_000;
 const DIAL_WITHIN_MS = 10_000;
+const REFUSED_PAUSE_MS = 2_000;
 const TOO_SLOW = 4008;
 const UNAUTHENTICATED = 4001;
 const REFUSED = "unauthenticated";
@@ -102,6 +103,13 @@ export class Live {
   watch(watcher: () => void): () => void {
     this.watchers.add(watcher);
     return () => this.watchers.delete(watcher);
+  }
+
+  /** One is signed in after all, for instance by another page: a line that was refused is dialled again. */
+  admitted(): void {
+    if (this.state !== "refused") return;
+    this.become("lost");
+    this.redial = setTimeout(() => this.dial(), REFUSED_PAUSE_MS);
   }
 
   private dialNow(): void {

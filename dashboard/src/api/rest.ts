@@ -15,6 +15,18 @@ export class Problem extends Error {
   }
 }
 
+const hearers = new Set<(status: number) => void>();
+
+/** Be told the status of every answer, whoever has asked; returns how to stop. */
+export function hearAnswers(hearer: (status: number) => void): () => void {
+  hearers.add(hearer);
+  return () => hearers.delete(hearer);
+}
+
+export function answered(status: number): void {
+  for (const hearer of hearers) hearer(status);
+}
+
 export type Parameters = Record<string, string | number | boolean | null | undefined>;
 
 interface Wish {
@@ -60,14 +72,14 @@ async function ask<T>(method: string, path: string, wish: Wish): Promise<T> {
       body: wish.body === undefined ? undefined : typeof wish.body === "string" ? wish.body : JSON.stringify(wish.body),
       signal: wish.signal === undefined ? timeout : AbortSignal.any([wish.signal, timeout]),
     });
-    if (answer.status === 204) return undefined as T;
     // An error may come from a proxy, in its own words. What is well but cut off is no answer.
-    body = answer.ok ? await answer.json() : await answer.json().catch(() => null);
+    if (answer.status !== 204) body = answer.ok ? await answer.json() : await answer.json().catch(() => null);
   } catch (error) {
     if (wish.signal?.aborted) throw error;
     const so = method === "GET" ? "It is asked again by itself." : "It is not known whether it was done: look before you try again.";
     throw new Problem(0, "No answer", `The service does not answer. ${so}`);
   }
+  answered(answer.status);
   if (answer.ok) return body as T;
   throw problemOf(answer, body);
 }

@@ -11,12 +11,12 @@ export function useLiveState(): LiveState {
 
 const UNNOTICED_MS = 1_000;
 
-/** Whether the line has been lost for so long that it should be said. */
+/** Whether the line has been lost for so long that it should be said. One that was refused is not lost. */
 export function useIsCutOff(): boolean {
   const state = useLiveState();
   const [isCutOff, setCutOff] = useState(false);
   useEffect(() => {
-    if (state === "open") {
+    if (state === "open" || state === "refused") {
       setCutOff(false);
       return;
     }

@@ -25,6 +25,7 @@ const queries = new QueryClient({
 // Whatever was asked for, and however: a question, a command, or the line itself.
 hearAnswers((status) => {
   if (status === UNAUTHENTICATED) void askAgain(queries);
+  else live.reachable();
 });
 live.watch(() => {
   if (live.state === "refused") void askAgain(queries).then((mayGoOn) => mayGoOn && live.admitted());

@@ -153,6 +153,22 @@ test("a refused line is dialled again, after two seconds, when one is signed in 
   expect(live.state).toBe("open");
 });
 
+test("a lost line is dialled at once when the service is heard of, and then with pauses that go on to grow", async () => {
+  const { live } = await aPage();
+  socket().answer().drop();
+
+  live.reachable();
+  expect(FakeSocket.all).toHaveLength(2);
+  live.reachable(); // it is being dialled already
+  expect(FakeSocket.all).toHaveLength(2);
+  socket().drop();
+  vi.advanceTimersByTime(499);
+  expect(FakeSocket.all).toHaveLength(2);
+  vi.advanceTimersByTime(1);
+
+  expect(FakeSocket.all).toHaveLength(3);
+});
+
 describe("a line without a word", () => {
   test("is asked for one every 15 seconds, and kept as long as it answers", async () => {
     await aPage();

@@ -112,6 +112,13 @@ export class Live {
     this.redial = setTimeout(() => this.dial(), REFUSED_PAUSE_MS);
   }
 
+  /** The service was heard of otherwise: it is there, and a lost line need not wait to be dialled. The pause goes on to grow. */
+  reachable(): void {
+    if (this.state !== "lost" || this.redial === null) return;
+    clearTimeout(this.redial);
+    this.dial();
+  }
+
   private dialNow(): void {
     if (this.state === "open" || this.redial === null) return;
     this.pause = FIRST_PAUSE_MS;

@@ -62,12 +62,13 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page in which nothing may go wrong that nobody has asked for: no exception, no violated policy."""
-    page = await browser.new_page(viewport=WIDE)
+    context = await browser.new_context(viewport=WIDE)
+    page = await context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"raised: {error}"))
     page.on("console", lambda message: wrong.extend(_wrong(message)))
     yield page
-    await page.close()
+    await context.close()
     assert wrong == []
 
 

@@ -63,14 +63,36 @@ async def test_one_signs_in_with_a_token_sees_ones_own_and_signs_out(
     await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-async def test_an_open_page_asks_to_sign_in_soon_after_its_token_was_revoked(
+async def test_all_open_pages_ask_to_sign_in_soon_after_the_token_was_revoked(
     page: Page, closed: Service, alice: Tenant
 ) -> None:
     flow = await alice.create(job("hold", "mine"))
     await page.goto(f"{closed.url}/ui/flows/{flow['id']}")
     await sign_in(page, alice.token)
     await expect(page.get_by_text("active").first).to_be_visible()
+    pages = [page, *[await opened(page, f"{closed.url}/ui/{path}") for path in ("flows", "flows/new", "queues/stage")]]
 
     await revoke(closed.settings, alice.token_id)
 
-    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    for each in pages:
+        await expect(each.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def test_other_pages_ask_to_sign_in_after_a_sign_out(page: Page, closed: Service, alice: Tenant) -> None:
+    await page.goto(f"{closed.url}/ui/flows")
+    await sign_in(page, alice.token)
+    await expect(page.get_by_text("No flow yet")).to_be_visible()
+    others = [await opened(page, f"{closed.url}/ui/{path}") for path in ("flows", "flows/new", "health")]
+
+    await page.get_by_role("button", name="Sign out").click()
+
+    for each in others:
+        await expect(each.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def opened(beside: Page, url: str) -> Page:
+    """One more page of the same browser, which is signed in."""
+    page = await beside.context.new_page()
+    await page.goto(url)
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    return page

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest_asyncio
-from playwright.async_api import Dialog, Page, ViewportSize, expect
+from playwright.async_api import Dialog, Page, Route, ViewportSize, expect
 
 from bullflow import AsyncClient, Job
 from support.eventually import eventually
@@ -78,6 +78,33 @@ async def test_the_list_makes_good_what_it_has_missed(page: Page, site: Service,
 
         await expect(flows.get_by_role("link")).to_have_text(["value", "hold"])
         await expect(flows.get_by_role("row", name="hold")).to_contain_text("completed")
+
+
+async def test_a_flow_whose_creation_was_lost_says_so_in_sight_and_is_made_once_by_pressing_again(
+    page: Page, site: Service
+) -> None:
+    create = page.get_by_role("button", name="Create flow")
+    await page.goto(f"{site.url}/ui/flows/new")
+    await expect(page.get_by_role("status").filter(has_text="Ready")).to_be_visible()
+    await page.route("**/flows", lost_on_the_way_back)
+    await create.click()
+
+    await expect(page.get_by_role("alert").filter(has_text="it will not be made twice")).to_be_in_viewport(ratio=1)
+    await expect(page.get_by_text("Ready")).to_be_hidden()
+    await page.unroute("**/flows")
+    await create.click()
+
+    await expect(page.get_by_role("heading", level=1)).not_to_have_text("New flow")
+    assert len((await site.http.get("/flows")).json()["items"]) == 1
+
+
+async def lost_on_the_way_back(route: Route) -> None:
+    """What is sent arrives, and its answer does not."""
+    if route.request.method == "POST":
+        await route.fetch()
+        await route.abort()
+    else:
+        await route.fallback()
 
 
 async def test_a_flow_of_10000_jobs_opens_and_each_of_them_is_found(page: Page, site: Service) -> None:

@@ -6,7 +6,6 @@ import { lazy, Suspense, useCallback, useRef, useState } from "react";
 import { Copy } from "../../parts/copy";
 import { Loading } from "../../parts/loading";
 import { PageTitle } from "../../parts/heading";
-import { ProblemAlert } from "../../parts/problem";
 import { Beginnings } from "./Beginnings";
 import classes from "./create.module.css";
 import { keepDraft, takeDraft } from "./draft";
@@ -91,10 +90,13 @@ export default function CreatePage() {
           <Preview check={check} />
         </Stack>
       </div>
-      {refused !== null && refused.faults.length === 0 && (
-        <ProblemAlert error={refused.error} title="The flow was not created" />
-      )}
-      <Verdict check={check} faultCount={faults.length} isSending={isSending} onCreate={submit} />
+      <Verdict
+        check={check}
+        faultCount={faults.length}
+        failure={refused !== null && refused.faults.length === 0 ? refused.error : null}
+        isSending={isSending}
+        onCreate={submit}
+      />
     </Stack>
   );
 }

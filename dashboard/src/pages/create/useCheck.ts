@@ -1,7 +1,8 @@
 /** What is known about a text while it is being typed: first what we see ourselves, then what the service says. */
 import { useEffect, useState } from "react";
-import { post, Problem } from "../../api/rest";
+import { inWords, post, Problem } from "../../api/rest";
 import type { components } from "../../api/schema";
+import { useLiveState } from "../../api/useLive";
 import { read, serviceFaults, type Fault, type Reading } from "./faults";
 
 export type CheckedFlow = components["schemas"]["CheckedFlow"];
@@ -16,6 +17,7 @@ export interface Check {
   why: string;
 }
 
+const OF_THE_TEXT: ReadonlySet<number> = new Set([400, 409, 413, 422]);
 const READ_AFTER_MS = 120;
 const ASK_AFTER_MS = 500;
 /** A larger text is not sent with every pause of whoever types it. */
@@ -23,6 +25,8 @@ const LARGEST_ASKED = 4_000_000;
 
 export function useCheck(text: string): Check {
   const [check, setCheck] = useState<Check>(() => firstLook(text));
+  // A service that comes back is asked again.
+  const isThere = useLiveState() === "open";
   useEffect(() => {
     const aborter = new AbortController();
     const reader = setTimeout(() => setCheck((known) => (known.reading.text === text ? known : firstLook(text))), READ_AFTER_MS);
@@ -32,7 +36,7 @@ export function useCheck(text: string): Check {
       clearTimeout(asker);
       aborter.abort();
     };
-  }, [text]);
+  }, [text, isThere]);
   return check.reading.text === text ? check : { ...check, state: "reading", checked: null };
 }
 
@@ -51,6 +55,11 @@ async function ask(text: string, signal: AbortSignal, tell: (next: (known: Check
   if (answer !== null && !signal.aborted) tell(() => ({ ...firstLook(text), ...answer }));
 }
 
+/** Whether the text is at fault, and not who sends it, or how often. */
+function isOfTheText(problem: Problem): boolean {
+  return (problem.faults?.length ?? 0) > 0 || OF_THE_TEXT.has(problem.status);
+}
+
 /** The service has the last word: what it names takes the place of what we have found. */
 async function answerOf(reading: Reading, signal: AbortSignal): Promise<Partial<Check> | null> {
   try {
@@ -58,10 +67,9 @@ async function answerOf(reading: Reading, signal: AbortSignal): Promise<Partial<
     return { state: "good", checked, faults: [] };
   } catch (error) {
     if (signal.aborted) return null;
-    if (error instanceof Problem && error.status >= 400 && error.status < 500) {
-      return { state: "bad", faults: serviceFaults(error, reading) };
-    }
-    const why = error instanceof Problem ? "The service has not answered; Create asks it again." : String(error);
+    if (error instanceof Problem && isOfTheText(error)) return { state: "bad", faults: serviceFaults(error, reading) };
+    const isRefused = error instanceof Problem && error.status >= 400 && error.status < 500;
+    const why = error instanceof Problem && !isRefused ? "The service has not answered; Create asks it again." : inWords(error);
     return { state: reading.faults.length > 0 ? "bad" : "unasked", why };
   }
 }

@@ -30,7 +30,7 @@ export function useCreate(): { create: (text: string) => void; isSending: boolea
       go(`/flows/${encodeURIComponent(flow.id)}`);
     } catch (error) {
       const isNamed = error instanceof Problem && (error.faults?.length ?? 0) > 0;
-      setRefusal({ text, error, faults: isNamed ? serviceFaults(error, read(text)) : [] });
+      setRefusal({ text, error: withWayOn(error), faults: isNamed ? serviceFaults(error, read(text)) : [] });
     } finally {
       isUnderWay.current = false;
       setSending(false);
@@ -40,4 +40,11 @@ export function useCreate(): { create: (text: string) => void; isSending: boolea
     if (!isUnderWay.current) void send(text);
   };
   return { create, isSending, refusal };
+}
+
+/** What was lost on its way may have become a flow all the same; its key keeps it from becoming two. */
+function withWayOn(error: unknown): unknown {
+  if (!(error instanceof Problem) || (error.status > 0 && error.status < 500)) return error;
+  const what = error.status === 0 ? "The service does not answer, so it is not known whether the flow was created." : error.detail;
+  return new Problem(error.status, error.title, `${what} Press Create again: it will not be made twice.`, error.faults);
 }

@@ -23,7 +23,7 @@ export default function SignIn() {
               <PageTitle>Sign in to bullflow</PageTitle>
             </Group>
             {entering.isError && (
-              <Alert color="red" title="That did not open the door">
+              <Alert color="red" title="You are not signed in">
                 {inWords(entering.error)}
               </Alert>
             )}

@@ -5,13 +5,15 @@ import { IconActivityHeartbeat, IconApi, IconMoon, IconPlus, IconSitemap, IconSt
 import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import { Account } from "./account/Account";
+import { useMay } from "./account/me";
 import { useReadiness } from "./api/readiness";
 import { useIsCutOff } from "./api/useLive";
 import { Boundary } from "./parts/Boundary";
 
+const NEW = "/flows/new";
 const PAGES = [
   { to: "/flows", word: "Flows", icon: IconSitemap },
-  { to: "/flows/new", word: "New flow", icon: IconPlus },
+  { to: NEW, word: "New flow", icon: IconPlus },
   { to: "/queues", word: "Queues", icon: IconStack2 },
   { to: "/health", word: "Health", icon: IconActivityHeartbeat },
 ];
@@ -19,6 +21,7 @@ const PAGES = [
 export function Shell({ children }: { children: ReactNode }) {
   const [isOpen, { toggle, close }] = useDisclosure(false);
   const [location] = useLocation();
+  const mayWrite = useMay("write");
   return (
     <AppShell header={{ height: 52 }} navbar={{ width: 200, breakpoint: "sm", collapsed: { mobile: !isOpen } }} padding="md">
       <Anchor href="#main" className="visually-hidden">
@@ -38,7 +41,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs" aria-label="Pages">
-        {PAGES.map(({ to, word, icon: Sign }) => (
+        {PAGES.filter(({ to }) => mayWrite || to !== NEW).map(({ to, word, icon: Sign }) => (
           <NavLink
             key={to}
             component={Link}

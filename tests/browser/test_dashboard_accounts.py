@@ -8,10 +8,11 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from bullflow import AsyncClient
+from bullflow.flow.access import Scope
 from support.servers import SqliteServer, Valkey
 from support.service import Service, running, settings_for
 from support.stage import Stage, job
-from support.tenants import Tenant, revoke, tenant
+from support.tenants import Tenant, revoke, tenant, with_token
 
 
 @pytest_asyncio.fixture
@@ -61,6 +62,28 @@ async def test_one_signs_in_with_a_token_sees_ones_own_and_signs_out(
     await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     await page.reload()
     await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def test_what_a_token_may_not_do_is_not_offered(page: Page, closed: Service, alice: Tenant) -> None:
+    flow = await alice.create(job("hold", "mine"))
+    async with with_token(closed, "alice", scopes=frozenset({Scope.READ})) as reader:
+        await page.goto(f"{closed.url}/ui/flows/{flow['id']}")
+        await sign_in(page, reader.token)
+
+    await expect(page.get_by_role("banner").get_by_text("read only")).to_be_visible()
+    await expect(page.get_by_text("active").first).to_be_visible()
+    for name in ("Cancel", "Clone"):
+        await expect(page.get_by_role("button", name=name)).to_have_count(0)
+    await expect(page.get_by_role("link", name="New flow")).to_have_count(0)
+    await page.goto(f"{closed.url}/ui/flows")
+    await expect(page.get_by_role("link", name="hold").first).to_be_visible()
+    await expect(page.get_by_role("link", name="New flow")).to_have_count(0)
+    await page.goto(f"{closed.url}/ui/flows/new")
+    await expect(page.get_by_role("main")).to_contain_text("Your token may read, and not create flows")
+    await page.goto(f"{closed.url}/ui/queues/stage")
+    await expect(page.get_by_role("region", name="Limits")).to_contain_text("none")
+    for name in ("Pause", "Set limits"):
+        await expect(page.get_by_role("button", name=name)).to_have_count(0)
 
 
 async def test_all_open_pages_ask_to_sign_in_soon_after_the_token_was_revoked(

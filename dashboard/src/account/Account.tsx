@@ -1,5 +1,5 @@
 /** Who is signed in, and the way out; nothing where nobody needs to sign in. */
-import { Button, Group, Text } from "@mantine/core";
+import { Badge, Button, Group, Text } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { IconLogout } from "@tabler/icons-react";
 import { signOut, useMe } from "./me";
@@ -10,9 +10,14 @@ export function Account() {
   if (data?.auth !== "token") return null;
   return (
     <Group gap="xs" wrap="nowrap">
-      <Text size="sm" truncate maw={160} title={`Signed in as ${data.name}`}>
+      <Text size="sm" truncate maw={160} title={`Signed in as ${data.name}; this token may ${data.scopes.join(", ")}`}>
         {data.name}
       </Text>
+      {!data.scopes.includes("write") && (
+        <Badge variant="default" size="sm" radius="sm" tt="none" fw={500} visibleFrom="xs" style={{ flexShrink: 0 }}>
+          read only
+        </Badge>
+      )}
       <Button variant="default" size="xs" leftSection={<IconLogout size={14} aria-hidden />} onClick={() => leaving.mutate()}>
         Sign out
       </Button>

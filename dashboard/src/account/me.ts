@@ -12,6 +12,16 @@ export function useMe() {
   return useQuery(ME);
 }
 
+/** Whether one may do that; true as long as it is not known, and then the service says what it thinks. */
+export function useMay(scope: Me["scopes"][number]): boolean {
+  return useMe().data?.scopes.includes(scope) ?? true;
+}
+
+/** How a command at a shell says who asks: nothing where nobody needs to. */
+export function useCredentials(): string {
+  return useMe().data?.auth === "token" ? ` -H "Authorization: Bearer $BULLFLOW_TOKEN"` : "";
+}
+
 /** Whether this says that nobody is signed in, or no longer. */
 export function isUnknown(error: unknown): boolean {
   return error instanceof Problem && error.status === UNAUTHENTICATED;

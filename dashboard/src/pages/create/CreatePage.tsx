@@ -3,6 +3,7 @@ import { Button, Center, Group, Kbd, Paper, Stack, Text } from "@mantine/core";
 import { IconBraces } from "@tabler/icons-react";
 import { format, applyEdits } from "jsonc-parser";
 import { lazy, Suspense, useCallback, useRef, useState } from "react";
+import { useMay } from "../../account/me";
 import { Copy } from "../../parts/copy";
 import { Loading } from "../../parts/loading";
 import { PageTitle } from "../../parts/heading";
@@ -23,6 +24,19 @@ const JsonEditor = lazy(() => import("./editor/JsonEditor"));
 const HOW_TO_LEAVE = "how-to-leave-the-editor";
 
 export default function CreatePage() {
+  return useMay("write") ? <Form /> : <MayNot />;
+}
+
+function MayNot() {
+  return (
+    <Stack gap="md">
+      <PageTitle>New flow</PageTitle>
+      <Text>Your token may read, and not create flows: for that it needs the scope “write”.</Text>
+    </Stack>
+  );
+}
+
+function Form() {
   const [text, setText] = useState(() => takeDraft() ?? written(TEMPLATES[0]?.draft ?? {}));
   const editor = useRef<JsonEditorHandle>(null);
   const check = useCheck(text);

@@ -2,12 +2,14 @@
 import { Button, Code, Group, Paper, Stack, Tabs, Text, Title } from "@mantine/core";
 import { IconFilterOff, IconPlus, IconSitemap } from "@tabler/icons-react";
 import { Link } from "wouter";
+import { useCredentials, useMay } from "../../account/me";
 import { Copy } from "../../parts/copy";
 import { VIDEO } from "../create/templates";
 import classes from "./Empty.module.css";
 
 /** Nobody has made a flow yet: here is how. */
 export function NothingYet() {
+  const mayWrite = useMay("write");
   return (
     <Paper withBorder p="lg" maw={760} mx="auto" mt="md">
       <Stack>
@@ -21,28 +23,43 @@ export function NothingYet() {
           A flow is a tree of jobs: a parent runs after its children and gets what they return. It shows here the moment
           it is created, by this page or by any client.
         </Text>
-        <Group>
-          <Button component={Link} href="/flows/new" leftSection={<IconPlus size={16} aria-hidden />}>
-            Create the first flow
-          </Button>
-        </Group>
-        <Text size="sm" c="dimmed">
-          Or from a terminal, here the video example; <Code>bullflow up examples.video:worker</Code> has its worker.
-        </Text>
-        <Tabs defaultValue="curl" keepMounted={false}>
-          <Tabs.List>
-            <Tabs.Tab value="curl">curl</Tabs.Tab>
-            <Tabs.Tab value="bullflow">bullflow</Tabs.Tab>
-          </Tabs.List>
-          <Tabs.Panel value="curl" pt="sm">
-            <Command text={curlOf(location.origin)} what="the curl command" />
-          </Tabs.Panel>
-          <Tabs.Panel value="bullflow" pt="sm">
-            <Command text={commandOf(location.origin)} what="the bullflow command" />
-          </Tabs.Panel>
-        </Tabs>
+        {mayWrite && <Ways />}
       </Stack>
     </Paper>
+  );
+}
+
+function Ways() {
+  const credentials = useCredentials();
+  return (
+    <>
+      <Group>
+        <Button component={Link} href="/flows/new" leftSection={<IconPlus size={16} aria-hidden />}>
+          Create the first flow
+        </Button>
+      </Group>
+      <Text size="sm" c="dimmed">
+        Or from a terminal, here the video example; <Code>bullflow up examples.video:worker</Code> has its worker.
+        {credentials !== "" && (
+          <>
+            {" "}
+            Both take your token from <Code>BULLFLOW_TOKEN</Code>.
+          </>
+        )}
+      </Text>
+      <Tabs defaultValue="curl" keepMounted={false}>
+        <Tabs.List>
+          <Tabs.Tab value="curl">curl</Tabs.Tab>
+          <Tabs.Tab value="bullflow">bullflow</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="curl" pt="sm">
+          <Command text={curlOf(location.origin, credentials)} what="the curl command" />
+        </Tabs.Panel>
+        <Tabs.Panel value="bullflow" pt="sm">
+          <Command text={commandOf(location.origin)} what="the bullflow command" />
+        </Tabs.Panel>
+      </Tabs>
+    </>
   );
 }
 
@@ -75,8 +92,8 @@ function Command({ text, what }: { text: string; what: string }) {
   );
 }
 
-function curlOf(origin: string): string {
-  return `curl ${origin}/flows -H 'Content-Type: application/json' -d '${request()}'`;
+function curlOf(origin: string, credentials: string): string {
+  return `curl ${origin}/flows${credentials} -H 'Content-Type: application/json' -d '${request()}'`;
 }
 
 function commandOf(origin: string): string {

@@ -3,6 +3,7 @@ import { Button, Group, Stack } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useCallback, useMemo, useRef } from "react";
 import { Link, useSearchParams } from "wouter";
+import { useMay } from "../../account/me";
 import { PageTitle } from "../../parts/heading";
 import { FilterBar } from "./FilterBar";
 import { filtersOf, queryOf, type Filters } from "./filters";
@@ -10,6 +11,7 @@ import { FlowsList } from "./FlowsList";
 
 export default function FlowsPage() {
   const [query, setQuery] = useSearchParams();
+  const mayWrite = useMay("write");
   const address = query.toString();
   const filters = useMemo(() => filtersOf(new URLSearchParams(address)), [address]);
   /** Where the last typing has led: what is typed on from there is no step of its own. */
@@ -26,9 +28,11 @@ export default function FlowsPage() {
     <Stack gap="md">
       <Group justify="space-between">
         <PageTitle>Flows</PageTitle>
-        <Button component={Link} href="/flows/new" leftSection={<IconPlus size={16} aria-hidden />}>
-          New flow
-        </Button>
+        {mayWrite && (
+          <Button component={Link} href="/flows/new" leftSection={<IconPlus size={16} aria-hidden />}>
+            New flow
+          </Button>
+        )}
       </Group>
       <FilterBar filters={filters} onChange={change} />
       <FlowsList key={address} filters={filters} onChange={change} />

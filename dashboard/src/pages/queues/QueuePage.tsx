@@ -2,12 +2,13 @@
 import { Anchor, Group, Paper, SimpleGrid, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useId, type ReactNode } from "react";
 import { Link } from "wouter";
+import { useMay } from "../../account/me";
 import { Problem } from "../../api/rest";
 import type { QueueDetail } from "../../api/types";
 import { PageTitle } from "../../parts/heading";
 import { Chart } from "../../parts/sparkline";
 import { queueHistory, useQueue, WAITING_AND_ACTIVE, waitingIn } from "./asking";
-import { Paused } from "./cells";
+import { Limits, Paused } from "./cells";
 import { EngineAway } from "./EngineAway";
 import { LimitsForm } from "./LimitsForm";
 import { PauseButton } from "./PauseButton";
@@ -16,6 +17,7 @@ import { WorkersTable } from "./WorkersTable";
 
 export default function QueuePage({ name }: { name: string }) {
   const { data: queue, error, dataUpdatedAt, refetch } = useQueue(name);
+  const mayAdmin = useMay("admin");
   const isLost = error instanceof Problem && error.status === 404;
   return (
     <Stack>
@@ -27,7 +29,7 @@ export default function QueuePage({ name }: { name: string }) {
           <PageTitle>{isLost ? "There is no such queue" : name}</PageTitle>
           {queue?.paused && <Paused size="lg" />}
         </Group>
-        {queue !== undefined && !isLost && <PauseButton name={name} isPaused={queue.paused} onDone={() => void refetch()} />}
+        {mayAdmin && queue !== undefined && !isLost && <PauseButton name={name} isPaused={queue.paused} onDone={() => void refetch()} />}
       </Group>
       {isLost ? (
         <Text>{error.message} A queue is known once a flow has used it.</Text>
@@ -46,6 +48,7 @@ export default function QueuePage({ name }: { name: string }) {
 }
 
 function Standing({ queue, onChanged }: { queue: QueueDetail; onChanged: () => void }) {
+  const mayAdmin = useMay("admin");
   return (
     <>
       <BigNumbers queue={queue} />
@@ -57,7 +60,7 @@ function Standing({ queue, onChanged }: { queue: QueueDetail; onChanged: () => v
           <WorkersTable workers={queue.workerList} />
         </Part>
         <Part title="Limits" aside="for all workers together">
-          <LimitsForm queue={queue} onChanged={onChanged} />
+          {mayAdmin ? <LimitsForm queue={queue} onChanged={onChanged} /> : <Limits queue={queue} />}
         </Part>
       </SimpleGrid>
     </>

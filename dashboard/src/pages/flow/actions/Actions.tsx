@@ -2,6 +2,7 @@
 import { Button, Group } from "@mantine/core";
 import { IconBan, IconRefresh, IconTrash } from "@tabler/icons-react";
 import { memo, useState } from "react";
+import { useMay } from "../../../account/me";
 import { hasEnded, type FlowStatus } from "../../../api/types";
 import { CancelFlow } from "./CancelFlow";
 import { CloneFlow } from "./CloneFlow";
@@ -16,7 +17,9 @@ interface ActionsProps {
 
 export const Actions = memo(function Actions({ flowId, name, status }: ActionsProps) {
   const [asked, setAsked] = useState<"cancel" | "retry" | "delete" | null>(null);
+  const mayWrite = useMay("write");
   const leave = () => setAsked(null);
+  if (!mayWrite) return null;
   return (
     <Group gap="xs">
       {!hasEnded(status) && (

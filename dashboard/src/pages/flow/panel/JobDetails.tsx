@@ -1,5 +1,6 @@
 import { Anchor, Code, Group, Progress, Skeleton, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
+import { useCredentials } from "../../../account/me";
 import type { Job, JobError } from "../../../api/types";
 import type { Board } from "../../../board/board";
 import type { BoardJob } from "../../../board/jobs";
@@ -72,11 +73,7 @@ export function JobDetails({ board, job, onSelect }: JobDetailsProps) {
           </Fact>
         </Facts>
       </Section>
-      <Section title="Fetch it" aside={<Copy text={curlOf(job.id)} what="command" />}>
-        <Code block className={classes.command} tabIndex={0} role="region" aria-label="Command">
-          {curlOf(job.id)}
-        </Code>
-      </Section>
+      <FetchIt jobId={job.id} />
     </Stack>
   );
 }
@@ -87,8 +84,15 @@ function failureOf(job: BoardJob, told: Job | undefined): JobError | null {
   return job.message === null ? null : { message: job.message };
 }
 
-function curlOf(jobId: string): string {
-  return `curl -s ${location.origin}/jobs/${jobId}`;
+function FetchIt({ jobId }: { jobId: string }) {
+  const command = `curl -s${useCredentials()} ${location.origin}/jobs/${jobId}`;
+  return (
+    <Section title="Fetch it" aside={<Copy text={command} what="command" />}>
+      <Code block className={classes.command} tabIndex={0} role="region" aria-label="Command">
+        {command}
+      </Code>
+    </Section>
+  );
 }
 
 function Reported({ progress }: { progress: unknown }) {

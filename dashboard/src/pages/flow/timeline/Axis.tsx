@@ -1,4 +1,6 @@
 import { useEffect, useState, type RefObject } from "react";
+import { BreakLengths } from "./Breaks";
+import type { DrawnTime } from "./gaps";
 import styles from "./timeline.module.css";
 import type { Tick } from "./ticks";
 
@@ -20,13 +22,14 @@ export function useInSight(scroller: RefObject<HTMLDivElement | null>, width: nu
 interface AxisProps {
   ticks: readonly Tick[];
   pixelsPerMs: number;
+  time: DrawnTime;
   namesWidth: number;
   height: number;
   corner: string;
 }
 
 /** The time since the flow was created. */
-export function Axis({ ticks, pixelsPerMs, namesWidth, height, corner }: AxisProps) {
+export function Axis({ ticks, pixelsPerMs, time, namesWidth, height, corner }: AxisProps) {
   return (
     <div className={styles.axis} style={{ height }} aria-hidden>
       <div className={styles.corner} style={{ width: namesWidth }}>
@@ -38,6 +41,7 @@ export function Axis({ ticks, pixelsPerMs, namesWidth, height, corner }: AxisPro
             {label}
           </div>
         ))}
+        <BreakLengths time={time} pixelsPerMs={pixelsPerMs} />
       </div>
     </div>
   );

@@ -2,11 +2,12 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useMemo, useState, type KeyboardEvent, type PointerEvent, type RefObject } from "react";
 import type { BoardJob, Jobs } from "../../../board/jobs";
 import { Axis, Gridlines, useInSight } from "./Axis";
+import { Breaks } from "./Breaks";
 import type { CriticalPath, History } from "./criticalPath";
+import type { DrawnTime } from "./gaps";
 import { Hint } from "./Hint";
 import { Links } from "./Links";
 import { spanBelow, type Row } from "./rows";
-import { ticksBetween } from "./ticks";
 import { TimelineRow } from "./TimelineRow";
 import styles from "./timeline.module.css";
 import type { ChartSize } from "./useChartSize";
@@ -21,7 +22,7 @@ interface ChartProps {
   rows: readonly Row[];
   history: History;
   path: CriticalPath;
-  axis: { start: number; duration: number; now: number; pixelsPerMs: number; isLive: boolean };
+  axis: { time: DrawnTime; now: number; pixelsPerMs: number; isLive: boolean };
   size: ChartSize;
   selected: string | null;
   onSelect(jobId: string): void;
@@ -33,7 +34,7 @@ interface ChartProps {
 /** The rows below their axis. Only what is in sight is drawn. */
 export function Chart(props: ChartProps) {
   const { scroller, jobs, rows, history, path, axis, size, selected } = props;
-  const { pixelsPerMs, start, now } = axis;
+  const { pixelsPerMs, time, now } = axis;
   const [hint, setHint] = useState<{ id: string; x: number; y: number } | null>(null);
   const critical = useMemo(() => new Set(path.steps.map((step) => step.id)), [path]);
   const virtual = useVirtualizer({
@@ -46,8 +47,8 @@ export function Chart(props: ChartProps) {
     overscan: 8,
   });
   const inSight = useInSight(scroller, size.chartWidth + size.roomAfter);
-  const full = axis.duration * pixelsPerMs;
-  const ticks = ticksBetween(inSight.from / pixelsPerMs, Math.min(inSight.to, full) / pixelsPerMs, pixelsPerMs, size.isNarrow ? 70 : 90);
+  const full = time.duration * pixelsPerMs;
+  const ticks = time.ticks(inSight.from / pixelsPerMs, Math.min(inSight.to, full) / pixelsPerMs, pixelsPerMs, size.isNarrow ? 70 : 90);
   const keys = useRowKeys({ ...props, onEscape: () => setHint(null), goTo: virtual.scrollToIndex });
   const point = useCallback((id: string, event: PointerEvent) => {
     const isOnTrack = event.pointerType === "mouse" && (event.target as Element).closest(`.${styles.track}`) !== null;
@@ -65,10 +66,11 @@ export function Chart(props: ChartProps) {
   return (
     <div ref={scroller} className={`${styles.scroller} ${styles.root}`} onPointerLeave={() => setHint(null)} onScroll={() => setHint(null)}>
       <div className={styles.content} style={{ width: size.namesWidth + full + size.roomAfter }}>
-        <Axis ticks={ticks} pixelsPerMs={pixelsPerMs} namesWidth={size.namesWidth} height={AXIS} corner={countInWords(rows, jobs)} />
+        <Axis ticks={ticks} time={time} pixelsPerMs={pixelsPerMs} namesWidth={size.namesWidth} height={AXIS} corner={countInWords(rows, jobs)} />
         <div className={styles.rows} style={{ height: virtual.getTotalSize() }}>
           <Gridlines ticks={ticks} pixelsPerMs={pixelsPerMs} left={size.namesWidth} />
-          <Links path={path} rows={rows} rowHeight={ROW} x={(at) => size.namesWidth + (at - start) * pixelsPerMs} />
+          <Breaks time={time} pixelsPerMs={pixelsPerMs} left={size.namesWidth} />
+          <Links path={path} rows={rows} rowHeight={ROW} x={(at) => size.namesWidth + time.at(at) * pixelsPerMs} />
           <div role="tree" aria-label="Jobs in time" onBlur={() => setHint(null)}>
             {drawn.map(({ index, start: top, key }) => {
               const row = rows[index];
@@ -96,7 +98,7 @@ export function Chart(props: ChartProps) {
               );
             })}
           </div>
-          {axis.isLive && <div className={styles.now} style={{ left: size.namesWidth + (now - start) * pixelsPerMs }} aria-hidden />}
+          {axis.isLive && <div className={styles.now} style={{ left: size.namesWidth + time.at(now) * pixelsPerMs }} aria-hidden />}
         </div>
       </div>
       {hint !== null && hinted !== undefined && <Hint job={hinted} history={history(hinted)} now={now} at={hint} />}

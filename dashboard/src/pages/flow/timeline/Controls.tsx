@@ -65,8 +65,8 @@ function Act({ word, icon: Sign, act, isOff = false }: { word: string; icon: Ico
   );
 }
 
-/** How long the critical path is, and of what it is made. */
-export function CriticalSummary({ path, hasEnded }: { path: CriticalPath; hasEnded: boolean }) {
+/** How long the critical path is, and of what it is made; what lay between two runs is not of it. */
+export function CriticalSummary({ path, hasEnded, idle }: { path: CriticalPath; hasEnded: boolean; idle: number }) {
   if (path.steps.length === 0) return null;
   const jobs = new Set(path.steps.map((step) => step.id)).size;
   return (
@@ -77,6 +77,7 @@ export function CriticalSummary({ path, hasEnded }: { path: CriticalPath; hasEnd
         {durationText(path.total)}
       </Text>
       , of which {durationText(path.waiting)} waiting and {durationText(path.running)} running
+      {idle > 0 && `; ${durationText(idle)} in which nothing ran or waited are left out`}
     </Text>
   );
 }

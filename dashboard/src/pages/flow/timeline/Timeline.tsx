@@ -3,11 +3,13 @@ import { Button, Group, Skeleton, Stack, Text } from "@mantine/core";
 import { useMemo, useRef, useState } from "react";
 import { hasEnded } from "../../../api/types";
 import type { Board } from "../../../board/board";
+import type { Jobs } from "../../../board/jobs";
 import { useNow } from "../../../parts/time";
 import { Chart } from "./Chart";
 import { Controls, CriticalSummary, Legend } from "./Controls";
 import { CriticalTable } from "./CriticalTable";
-import { criticalPath } from "./criticalPath";
+import { criticalPath, type History } from "./criticalPath";
+import { DrawnTime, gapsIn, idleIn, type Gap } from "./gaps";
 import { historyOf } from "./history";
 import { useAttempts } from "./useAttempts";
 import { useChartSize } from "./useChartSize";
@@ -33,16 +35,17 @@ export function Timeline({ board, selected, onSelect }: TimelineProps) {
   // The clock of this machine may be slow: what the service has told is never in the future.
   const now = Math.max(clock, flow === null ? 0 : Date.parse(flow.updatedAt));
   const end = isLive ? now : (lastEnd(board) ?? now);
-  const duration = Math.max(1, end - start);
 
   const history = useMemo(() => (job: Parameters<typeof historyOf>[0]) => historyOf(job, jobs, attempts), [jobs, attempts]);
   // The jobs change in place, and the version with them
-  const path = useMemo(() => criticalPath(jobs, history, now), [jobs, history, now, board.version, read]);
+  const gaps = useMemo(() => gapsOfRuns(jobs, history, start, end), [jobs, history, start, Math.floor(end / 1_000), board.version, read]);
+  const time = useMemo(() => new DrawnTime(start, end, gaps), [start, end, gaps]);
+  const path = useMemo(() => criticalPath(jobs, history, now, gaps), [jobs, history, now, gaps, board.version, read]);
   const steps = path.steps.map((step) => step.id).join();
   // Only which jobs it has matters to the rows
   const shownPath = useMemo(() => (isCriticalOnly ? path : null), [isCriticalOnly, steps]);
   const rows = useRows(jobs, shownPath, now);
-  const scale = useScale(scroller, size.namesWidth, size.chartWidth, duration);
+  const scale = useScale(scroller, size.namesWidth, size.chartWidth, time.duration);
   const canFold = !isCriticalOnly && rows.order === "tree" && jobs.byId.size > (jobs.root?.children.length ?? 0) + 1;
 
   return (
@@ -58,14 +61,14 @@ export function Timeline({ board, selected, onSelect }: TimelineProps) {
         isFit={scale.isFit}
       />
       {flow === null && <Skeleton height={200} role="status" aria-label="Loading" />}
-      {flow !== null && <CriticalSummary path={path} hasEnded={hasEnded(flow.status)} />}
+      {flow !== null && <CriticalSummary path={path} hasEnded={hasEnded(flow.status)} idle={idleIn(gaps, start, end)} />}
       <Chart
         scroller={scroller}
         jobs={jobs}
         rows={rows.rows}
         history={history}
         path={path}
-        axis={{ start, duration, now, pixelsPerMs: scale.pixelsPerMs, isLive }}
+        axis={{ time, now, pixelsPerMs: scale.pixelsPerMs, isLive }}
         size={size}
         selected={selected}
         onSelect={onSelect}
@@ -97,6 +100,12 @@ function HowMuchIsRead({ read, all, readAll }: { read: number; all: number; read
       Reading the log for earlier attempts: {read.toLocaleString()} of {all.toLocaleString()} entries
     </Text>
   );
+}
+
+/** Between the runs of a flow that was retried nothing happens, often for long. Within a run something always runs or waits. */
+function gapsOfRuns(jobs: Jobs, history: History, start: number, end: number): Gap[] {
+  if ((jobs.root?.run ?? 1) <= 1) return [];
+  return gapsIn([...jobs.byId.values()].map(history), start, end, end);
 }
 
 /** When the last job ended; null while one has still to. */

@@ -4,6 +4,7 @@ import { LOOKS } from "../../../theme";
 import { durationText } from "../../../parts/time";
 import { StatusIcon } from "../../../parts/status";
 import type { Attempt } from "./attempts";
+import type { DrawnTime } from "./gaps";
 import { spansOf, timeIn, type Span } from "./history";
 import type { Row } from "./rows";
 import styles from "./timeline.module.css";
@@ -21,7 +22,7 @@ interface TimelineRowProps {
   /** What is below it, when that is folded. */
   below: { from: number; to: number } | null;
   place: { top: number; height: number; namesWidth: number; indent: boolean };
-  axis: { start: number; pixelsPerMs: number; now: number };
+  axis: { time: DrawnTime; pixelsPerMs: number; now: number };
   isCritical: boolean;
   isSelected: boolean;
   isReachable: boolean;
@@ -113,7 +114,7 @@ function Bar({ span, axis }: { span: Span; axis: TimelineRowProps["axis"] }) {
   );
 }
 
-/** What stands behind the last bar: how long it ran, how often, and how it ended if not well. */
+/** What stands behind the last bar: how long it ran in all, how often, and how it ended if not well. */
 function After({ row, spans, history, axis, below }: Pick<TimelineRowProps, "row" | "history" | "axis" | "below"> & { spans: Span[] }) {
   const { job } = row;
   const running = timeIn(spans, "running", -Infinity, Infinity);
@@ -124,16 +125,16 @@ function After({ row, spans, history, axis, below }: Pick<TimelineRowProps, "row
   const runs = history.filter((attempt) => attempt.startedAt !== null).length;
   const Sign = job.status === "failed" || job.status === "cancelled" ? LOOKS[job.status].icon : null;
   return (
-    <div className={styles.after} style={{ left: (end - axis.start) * axis.pixelsPerMs }}>
+    <div className={styles.after} style={{ left: axis.time.at(end) * axis.pixelsPerMs }}>
       {Sign !== null && <Sign size={13} color={`var(--mantine-color-${LOOKS[job.status].color}-filled)`} />}
+      {runs > 1 && `${runs} attempts, `}
       {hasRun ? durationText(running) : job.status === "failed" ? "did not run" : ""}
-      {runs > 1 && ` × ${runs}`}
     </div>
   );
 }
 
-function across(from: number, to: number, { start, pixelsPerMs }: TimelineRowProps["axis"]) {
-  return { left: Math.max(0, from - start) * pixelsPerMs, width: Math.max(0, to - Math.max(from, start)) * pixelsPerMs };
+function across(from: number, to: number, { time, pixelsPerMs }: TimelineRowProps["axis"]) {
+  return { left: time.at(from) * pixelsPerMs, width: Math.max(0, time.at(to) - time.at(from)) * pixelsPerMs };
 }
 
 function indentOf(depth: number, indents: boolean): number {

@@ -1,5 +1,6 @@
 /** The chain of jobs that made a flow take as long as it did. Pure. */
 import type { BoardJob, Jobs } from "../../../board/jobs";
+import { idleIn, type Gap } from "./gaps";
 import { spansOf, timeIn, type Span } from "./history";
 import type { Attempt } from "./attempts";
 
@@ -26,15 +27,15 @@ export type History = (job: BoardJob) => readonly Attempt[];
 /**
  * From the end of the root back through the child that ended last before its parent became ready, down to a job that
  * waited for no other. A flow that still runs is followed from now on back. Where a job was added by a running one, the
- * chain goes on with that.
+ * chain goes on with that. What lies in the gaps between two runs is neither running nor waiting.
  */
-export function criticalPath(jobs: Jobs, history: History, now: number): CriticalPath {
+export function criticalPath(jobs: Jobs, history: History, now: number, gaps: readonly Gap[] = []): CriticalPath {
   const root = jobs.root;
   if (root === undefined) return { steps: [], total: 0, running: 0, waiting: 0 };
   const links = walk(jobs, root, history, now);
   let from = links[0]?.job.createdAt ?? root.createdAt;
   const steps = links.map(({ job, to }) => {
-    const step = stepOf(job, spansOf(history(job), now), from, Math.max(from, to));
+    const step = stepOf(job, spansOf(history(job), now), from, Math.max(from, to), gaps);
     from = step.to;
     return step;
   });
@@ -96,7 +97,7 @@ function lastChild(jobs: Jobs, parent: BoardJob, readyBy: number, now: number): 
   return found;
 }
 
-function stepOf(job: BoardJob, spans: readonly Span[], from: number, to: number): Step {
+function stepOf(job: BoardJob, spans: readonly Span[], from: number, to: number, gaps: readonly Gap[]): Step {
   const running = timeIn(spans, "running", from, to);
-  return { id: job.id, from, to, running, waiting: to - from - running };
+  return { id: job.id, from, to, running, waiting: Math.max(0, to - from - running - idleIn(gaps, from, to)) };
 }

@@ -24,6 +24,6 @@ export function useChartSize(scroller: RefObject<HTMLDivElement | null>): ChartS
   }, [scroller]);
   const isNarrow = width < NARROW;
   const namesWidth = isNarrow ? 124 : Math.min(320, Math.round(width * 0.27));
-  const roomAfter = isNarrow ? 92 : 124;
+  const roomAfter = isNarrow ? 128 : 150;
   return { namesWidth, roomAfter, chartWidth: width - namesWidth - roomAfter, isNarrow };
 }

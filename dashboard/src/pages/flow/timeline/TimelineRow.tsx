@@ -127,8 +127,10 @@ function After({ row, spans, history, axis, below }: Pick<TimelineRowProps, "row
   return (
     <div className={styles.after} style={{ left: axis.time.at(end) * axis.pixelsPerMs }}>
       {Sign !== null && <Sign size={13} color={`var(--mantine-color-${LOOKS[job.status].color}-filled)`} />}
-      {runs > 1 && `${runs} attempts, `}
-      {hasRun ? durationText(running) : job.status === "failed" ? "did not run" : ""}
+      <span className={styles.afterText}>
+        {runs > 1 && `${runs} attempts, `}
+        {hasRun ? durationText(running) : job.status === "failed" ? "did not run" : ""}
+      </span>
     </div>
   );
 }

@@ -13,7 +13,7 @@ const WAITING: ReadonlySet<JobStatus> = new Set<JobStatus>(["waiting", "waiting-
 /** Whether jobs of a flow have waited for so long that it is worth asking why. */
 export function useWaits(flow: Flow, counts: readonly number[]): boolean {
   const waits = !hasEnded(flow.status) && JOB_STATUSES.some((status, place) => WAITING.has(status) && (counts[place] ?? 0) > 0);
-  return useHasLasted(waits, UNNOTICED_MS);
+  return useHasLasted(waits, UNNOTICED_MS, Date.parse(flow.updatedAt));
 }
 
 /** Why jobs of a flow do not run, asked every few seconds, and sooner after changes. */
@@ -33,8 +33,9 @@ export function useExplanation(flowId: string, lastSeq: number): Explanation | u
   return data;
 }
 
-function useHasLasted(isSo: boolean, ms: number): boolean {
-  const [hasLasted, setLasted] = useState(false);
+/** Whether it has been so for long: since this was first asked, or, if it was so then already, since an instant before. */
+function useHasLasted(isSo: boolean, ms: number, since: number): boolean {
+  const [hasLasted, setLasted] = useState(() => isSo && Date.now() - since >= ms);
   useEffect(() => {
     if (!isSo) return;
     const timer = setTimeout(() => setLasted(true), ms);

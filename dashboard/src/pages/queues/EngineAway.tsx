@@ -1,5 +1,6 @@
 import { Group, Text } from "@mantine/core";
 import { IconPlugConnectedX } from "@tabler/icons-react";
+import { useEffect, useState } from "react";
 import { inWords } from "../../api/rest";
 import { Instant } from "../../parts/time";
 
@@ -20,6 +21,18 @@ export function EngineAway({ error, since }: { error: unknown; since: number }) 
       </Text>
     </Group>
   );
+}
+
+const SLOW_MS = 1_000;
+
+/** Says that the first answer takes longer than it should; what has become of it is said after that. */
+export function Slow() {
+  const [isSlow, setSlow] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setSlow(true), SLOW_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return isSlow && <Text size="sm">The engine has not answered yet. It is still being asked.</Text>;
 }
 
 function sentence(words: string): string {

@@ -9,7 +9,7 @@ import { PageTitle } from "../../parts/heading";
 import { Chart } from "../../parts/sparkline";
 import { queueHistory, useQueue, WAITING_AND_ACTIVE, waitingIn } from "./asking";
 import { Limits, Paused } from "./cells";
-import { EngineAway } from "./EngineAway";
+import { EngineAway, Slow } from "./EngineAway";
 import { LimitsForm } from "./LimitsForm";
 import { PauseButton } from "./PauseButton";
 import { SlowTasks } from "./SlowTasks";
@@ -116,6 +116,7 @@ function Waiting() {
   return (
     <Stack role="status" aria-busy="true">
       <span className="visually-hidden">The queue is loading</span>
+      <Slow />
       <Skeleton height={76} />
       <Skeleton height={220} />
     </Stack>

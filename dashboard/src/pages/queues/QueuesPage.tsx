@@ -2,7 +2,7 @@
 import { Button, Skeleton, Stack, Text } from "@mantine/core";
 import { PageTitle } from "../../parts/heading";
 import { useQueues } from "./asking";
-import { EngineAway } from "./EngineAway";
+import { EngineAway, Slow } from "./EngineAway";
 import { QueueCards } from "./QueueCards";
 import { QueuesTable } from "./QueuesTable";
 import { useIsWide } from "./useIsWide";
@@ -36,6 +36,7 @@ function Waiting() {
   return (
     <Stack role="status" aria-busy="true" gap="xs">
       <span className="visually-hidden">The queues are loading</span>
+      <Slow />
       <Skeleton height={36} />
       <Skeleton height={44} />
       <Skeleton height={44} />

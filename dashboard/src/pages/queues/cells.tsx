@@ -39,7 +39,7 @@ export function Amount({ value }: { value: number }) {
 export function Workers({ queue }: { queue: Queue }) {
   if (queue.workers > 0) return <Amount value={queue.workers} />;
   return (
-    <Badge variant="light" color="orange" size="sm" radius="sm" tt="none" leftSection={<IconUserOff size={12} aria-hidden />}>
+    <Badge variant="light" color="orange" size="sm" radius="sm" tt="none" miw="max-content" leftSection={<IconUserOff size={12} aria-hidden />}>
       none
     </Badge>
   );

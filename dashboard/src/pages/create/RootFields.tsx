@@ -60,8 +60,9 @@ export function RootFields({ reading, text, onChange }: RootFieldsProps) {
           label="Deadline"
           description="Seconds from creation; then the flow fails"
           placeholder="None"
-          min={0.001}
-          allowNegative={false}
+          // A minus is kept as it was typed: without it the number would be another one, and nobody told.
+          clampBehavior="none"
+          error={typeof seconds === "number" && seconds <= 0 ? "It must be more than 0" : undefined}
           decimalScale={3}
           hideControls
           value={seconds}

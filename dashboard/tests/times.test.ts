@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { newAttempt, type Attempt } from "../src/pages/flow/timeline/attempts";
 import { ticksBetween } from "../src/pages/flow/timeline/ticks";
 import { exactly, outcomeInWords, timesInWords } from "../src/pages/flow/timeline/words";
-import { limitsInWords, requestOf, sameFields } from "../src/pages/queues/limits";
+import { faultsIn, fieldsOf, limitsInWords, requestOf, sameFields } from "../src/pages/queues/limits";
 import { ageText, durationText, timeOfDay, utcText } from "../src/parts/time";
 
 const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000];
@@ -116,11 +116,29 @@ describe("limits", () => {
     expect(limitsInWords({ concurrency: 5, rateLimit: { max: 10, duration: MINUTE } })).toEqual(["5 at once", "10 per 1 min"]);
   });
 
-  test("are sent as they were typed, also a rate of which one half is missing", () => {
+  test("are typed with seconds and sent with milliseconds", () => {
+    const set = { concurrency: null, rateLimit: { max: 10, duration: 1_500 } };
+    expect(fieldsOf(set)).toEqual({ concurrency: "", max: 10, duration: 1.5 });
+    expect(requestOf(fieldsOf(set))).toEqual(set);
+  });
+
+  test("are looked at before they are sent", () => {
+    expect(faultsIn({ concurrency: "", max: "", duration: "" })).toEqual({});
+    expect(faultsIn({ concurrency: 1, max: 10, duration: 0.5 })).toEqual({});
+    expect(faultsIn({ concurrency: 0, max: 10, duration: "" })).toEqual({
+      concurrency: "It must be 1 or more",
+      duration: "In how many seconds?",
+    });
+    expect(faultsIn({ concurrency: -1, max: "", duration: 0 })).toMatchObject({
+      max: "How many jobs?",
+      duration: "It must be more than 0",
+    });
+  });
+
+  test("are not sent where they are empty", () => {
     const none = { concurrency: "", max: "", duration: "" };
 
     expect(requestOf(none)).toEqual({ concurrency: null, rateLimit: null });
-    expect(requestOf({ concurrency: 0, max: 10, duration: "" })).toEqual({ concurrency: 0, rateLimit: { max: 10 } });
     expect([sameFields(none, { ...none }), sameFields(none, { ...none, max: 1 })]).toEqual([true, false]);
   });
 });

@@ -6,7 +6,7 @@ import { Problem, put } from "../../api/rest";
 import type { Queue, QueueSettings } from "../../api/types";
 import { ProblemAlert } from "../../parts/problem";
 import { queuePath } from "./asking";
-import { fieldsOf, requestOf, sameFields, type LimitFields } from "./limits";
+import { faultsIn, fieldsOf, requestOf, sameFields, type LimitFields } from "./limits";
 import { tellIfNotApplied } from "./PauseButton";
 
 interface LimitsFormProps {
@@ -17,27 +17,32 @@ interface LimitsFormProps {
 export function LimitsForm({ queue, onChanged }: LimitsFormProps) {
   // Null while nothing was typed: then the fields follow the queue.
   const [typed, setTyped] = useState<LimitFields | null>(null);
+  const [isTried, setTried] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [isBusy, setBusy] = useState(false);
   const set = fieldsOf(queue);
   const fields = typed ?? set;
+  const faults = isTried ? faultsIn(fields) : {};
   const isChanged = !sameFields(fields, set);
   const field = (name: keyof LimitFields, pointer: string) => ({
     value: fields[name],
     onChange: (value: string | number) => setTyped({ ...fields, [name]: value }),
-    error: faultAt(error, pointer),
-    allowNegative: false,
-    allowDecimal: false,
+    error: faults[name] ?? faultAt(error, pointer),
+    allowDecimal: name === "duration",
+    decimalScale: 3,
     clampBehavior: "none" as const,
     thousandSeparator: " ",
     placeholder: "no limit",
   });
   const undo = () => {
     setTyped(null);
+    setTried(false);
     setError(null);
   };
   const submit = async (event: FormEvent) => {
     event.preventDefault();
+    setTried(true);
+    if (Object.keys(faultsIn(fields)).length > 0) return;
     setBusy(true);
     setError(null);
     try {
@@ -57,7 +62,7 @@ export function LimitsForm({ queue, onChanged }: LimitsFormProps) {
         <NumberInput label="Jobs at once" description="Empty: as many as the workers take" size="sm" {...field("concurrency", "/concurrency")} />
         <SimpleGrid cols={2} spacing="sm">
           <NumberInput label="At most this many jobs" size="sm" {...field("max", "/rateLimit/max")} />
-          <NumberInput label="in so many ms" size="sm" {...field("duration", "/rateLimit/duration")} />
+          <NumberInput label="in so many seconds" size="sm" {...field("duration", "/rateLimit/duration")} />
         </SimpleGrid>
         {error !== null && <ProblemAlert error={error} />}
         <Group justify="space-between">

@@ -10,7 +10,7 @@ export function limitsInWords({ concurrency, rateLimit }: Pick<Queue, "concurren
   return found;
 }
 
-/** The limits as somebody types them; empty is no limit. */
+/** The limits as somebody types them, with a duration in seconds as on the command line; empty is no limit. */
 export interface LimitFields {
   concurrency: string | number;
   max: string | number;
@@ -18,15 +18,30 @@ export interface LimitFields {
 }
 
 export function fieldsOf({ concurrency, rateLimit }: Pick<Queue, "concurrency" | "rateLimit">): LimitFields {
-  return { concurrency: concurrency ?? "", max: rateLimit?.max ?? "", duration: rateLimit?.duration ?? "" };
+  return { concurrency: concurrency ?? "", max: rateLimit?.max ?? "", duration: rateLimit === null ? "" : rateLimit.duration / 1_000 };
 }
 
 export function sameFields(one: LimitFields, other: LimitFields): boolean {
   return one.concurrency === other.concurrency && one.max === other.max && one.duration === other.duration;
 }
 
-/** What is sent. A rate of which one half is missing is sent so, and the service says what it lacks. */
+/** What is wrong with them as they stand, by field. */
+export function faultsIn({ concurrency, max, duration }: LimitFields): Partial<Record<keyof LimitFields, string>> {
+  const isPartial = (max === "") !== (duration === "");
+  return {
+    ...(!isEmptyOrFrom(1, concurrency) && { concurrency: "It must be 1 or more" }),
+    ...(!isEmptyOrFrom(1, max) && { max: "It must be 1 or more" }),
+    ...(!isEmptyOrFrom(0.001, duration) && { duration: "It must be more than 0" }),
+    ...(isPartial && (max === "" ? { max: "How many jobs?" } : { duration: "In how many seconds?" })),
+  };
+}
+
+function isEmptyOrFrom(least: number, typed: string | number): boolean {
+  return typed === "" || Number(typed) >= least;
+}
+
+/** What is sent. */
 export function requestOf({ concurrency, max, duration }: LimitFields): object {
-  const rate = { ...(max !== "" && { max }), ...(duration !== "" && { duration }) };
+  const rate = { ...(max !== "" && { max }), ...(duration !== "" && { duration: Math.round(Number(duration) * 1_000) }) };
   return { concurrency: concurrency === "" ? null : concurrency, rateLimit: Object.keys(rate).length === 0 ? null : rate };
 }

@@ -53,6 +53,9 @@ export function Shell({ children }: { children: ReactNode }) {
           />
         ))}
         <NavLink href="/docs" label="API" leftSection={<IconApi size={18} aria-hidden />} mt="auto" />
+        <Text size="xs" c="dimmed" px="sm" py={4}>
+          Times in {Intl.DateTimeFormat().resolvedOptions().timeZone}
+        </Text>
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1}>
         <Banners />

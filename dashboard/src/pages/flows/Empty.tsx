@@ -2,7 +2,7 @@
 import { Button, Code, Group, Paper, Stack, Tabs, Text, Title } from "@mantine/core";
 import { IconFilterOff, IconPlus, IconSitemap } from "@tabler/icons-react";
 import { Link } from "wouter";
-import { useCredentials, useMay } from "../../account/me";
+import { useCredentials, useMay, useMe } from "../../account/me";
 import { Copy } from "../../parts/copy";
 import { VIDEO } from "../create/templates";
 import classes from "./Empty.module.css";
@@ -23,9 +23,22 @@ export function NothingYet() {
           A flow is a tree of jobs: a parent runs after its children and gets what they return. It shows here the moment
           it is created, by this page or by any client.
         </Text>
+        <OthersMayHaveSome />
         {mayWrite && <Ways />}
       </Stack>
     </Paper>
+  );
+}
+
+/** An admin may look for the flows of others here. */
+function OthersMayHaveSome() {
+  const { data: me } = useMe();
+  if (me?.auth !== "token" || !me.scopes.includes("admin")) return null;
+  return (
+    <Text size="sm">
+      These are the flows of {me.name} alone. As an admin you read another user's over the API, with{" "}
+      <Code>/flows?user=NAME</Code>.
+    </Text>
   );
 }
 

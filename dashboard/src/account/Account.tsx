@@ -2,10 +2,11 @@
 import { Badge, Button, Group, Text } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { IconLogout } from "@tabler/icons-react";
-import { signOut, useMe } from "./me";
+import { signOut, useMay, useMe } from "./me";
 
 export function Account() {
   const { data } = useMe();
+  const mayWrite = useMay("write");
   const leaving = useMutation({ mutationFn: signOut });
   if (data?.auth !== "token") return null;
   return (
@@ -13,7 +14,7 @@ export function Account() {
       <Text size="sm" truncate maw={160} title={`Signed in as ${data.name}; this token may ${data.scopes.join(", ")}`}>
         {data.name}
       </Text>
-      {!data.scopes.includes("write") && (
+      {!mayWrite && (
         <Badge variant="default" size="sm" radius="sm" tt="none" fw={500} visibleFrom="xs" style={{ flexShrink: 0 }}>
           read only
         </Badge>

@@ -3,6 +3,8 @@ import { queryOptions, useQuery, type QueryClient } from "@tanstack/react-query"
 import { get, post, Problem, remove } from "../api/rest";
 import type { Me } from "../api/types";
 
+type Scope = Me["scopes"][number];
+
 const KEY = ["me"];
 export const UNAUTHENTICATED = 401;
 
@@ -13,8 +15,14 @@ export function useMe() {
 }
 
 /** Whether one may do that; true as long as it is not known, and then the service says what it thinks. */
-export function useMay(scope: Me["scopes"][number]): boolean {
-  return useMe().data?.scopes.includes(scope) ?? true;
+export function useMay(scope: Scope): boolean {
+  const scopes = useMe().data?.scopes;
+  return scopes === undefined || covers(scopes, scope);
+}
+
+/** An admin may do all; what is hidden is shown to those alone who have the scope for it. */
+export function covers(scopes: readonly Scope[], scope: Scope): boolean {
+  return scopes.includes(scope) || (scope !== "payloads" && scopes.includes("admin"));
 }
 
 /** How a command at a shell says who asks: nothing where nobody needs to. */

@@ -37,7 +37,7 @@ function OthersMayHaveSome() {
   return (
     <Text size="sm">
       These are the flows of {me.name} alone. As an admin you read another user's over the API, with{" "}
-      <Code>/flows?user=NAME</Code>.
+      <Code style={{ whiteSpace: "nowrap" }}>/flows?user=NAME</Code>.
     </Text>
   );
 }

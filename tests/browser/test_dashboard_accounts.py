@@ -20,7 +20,9 @@ async def closed(
     sqlite: SqliteServer, valkey: Valkey, prefix: str, data_dir: Path, stage: Stage
 ) -> AsyncIterator[Service]:
     """A service that asks for tokens."""
-    settings = settings_for(sqlite.new_database(), valkey.url, prefix, data_dir, auth="token")
+    settings = settings_for(
+        sqlite.new_database(), valkey.url, prefix, data_dir, auth="token", stop_timeout=1
+    )  # its jobs never end
     async with running(settings, [stage.worker()]) as service:
         yield service
 

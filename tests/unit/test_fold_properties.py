@@ -1,6 +1,7 @@
 """What the fold promises, whatever arrives, in whatever order and however often."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, event, given, settings
 
 from bullflow.flow.facts import BEFORE_ALL, FactId
 from bullflow.flow.fold import fold
-from bullflow.flow.record import Entry
+from bullflow.flow.record import Entry, FlowState
 from bullflow.flow.states import ENDED, FLOW_ENDED, JobStatus, LogEvent
 from support.delivery import by_millisecond, in_batches, in_disorder
 from support.histories import History, chances, histories
@@ -201,9 +202,14 @@ def test_one_batch_or_many_give_the_same_jobs_and_flows(history: History, chance
     many = ledger_of(history).record_all(in_batches(history.facts, chance))
 
     assert many.jobs == one.jobs
-    assert many.flows == one.flows
+    assert settled(many.flows) == settled(one.flows)
     for key in one.jobs:
         assert unnumbered(many.entries_of(key)) == unnumbered(one.entries_of(key))
+
+
+def settled(flows: Mapping[str, FlowState]) -> dict[str, FlowState]:
+    """Flows without what the last batch alone has added."""
+    return {key: replace(flow, newly_stored=0) for key, flow in flows.items()}
 
 
 def unnumbered(entries: list[Entry]) -> list[Entry]:
@@ -226,7 +232,7 @@ def test_the_order_within_a_batch_does_not_matter(history: History, chance: Rand
     shuffled = ledger_of(history).record_all([chance.sample(history.facts, len(history.facts))])
 
     assert shuffled.jobs == one.jobs
-    assert shuffled.flows == one.flows
+    assert settled(shuffled.flows) == settled(one.flows)
 
 
 @budget

@@ -21,9 +21,10 @@ class Bookkeeper:
         self.log = log
 
     async def run_once(self) -> int:
-        """Returns how many old acts were removed: of those there may be more at once."""
+        """Returns how many rows there are less: some more may be left."""
         now = self._clock()
         async with self._database.write(replayable=True) as transaction:
-            await usage.settle(transaction)
-            await tokens.forget_sessions(transaction, now)
-            return 0 if self._keep is None else await acts.forget(transaction, now - milliseconds(self._keep))
+            gone = await usage.settle(transaction) + await tokens.forget_sessions(transaction, now)
+            if self._keep is not None:
+                gone += await acts.forget(transaction, now - milliseconds(self._keep))
+        return gone

@@ -11,7 +11,8 @@ BullflowError
 ├── Conflict                  what is asked for contradicts what is there
 ├── Away                      a system that we need cannot be reached just now
 │   ├── StoreAway
-│   └── EngineAway
+│   ├── EngineAway
+│   └── ReaderAway
 ├── EngineRefused             the engine answered with an error that a second try will not change
 ├── LeadershipLost            another recorder has taken over; stop writing
 ├── Misconfigured             settings, modules or addresses that cannot work
@@ -49,6 +50,7 @@ __all__ = [
     "Malformed",
     "Misconfigured",
     "NotFound",
+    "ReaderAway",
     "ResultNotJson",
     "ResultTooLarge",
     "ServiceAway",
@@ -101,7 +103,7 @@ class Unauthenticated(BullflowError):
 
 
 class Forbidden(BullflowError):
-    """Somebody who is known lacks a scope, or a queue is not theirs."""
+    """Somebody who is known lacks a scope, or comes with a session from where it does not hold."""
 
 
 class Limited(BullflowError):
@@ -151,6 +153,10 @@ class StoreAway(Away):
 
 class EngineAway(Away):
     part = "engine (Redis or Valkey)"
+
+
+class ReaderAway(Away):
+    part = "process that reads large requests"
 
 
 class EngineRefused(BullflowError):

@@ -14,7 +14,8 @@ and handing out happen in one thread of control, so nothing falls between.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -195,7 +196,8 @@ class Notifier:
     def _hand_out_progress(self, flow_id: str, message: bytes) -> None:
         channel = self._channels.get(flow_id)
         for listener in tuple(channel.listeners) if channel else ():
-            listener.progress(flow_id, message)
+            with self._alone(flow_id, listener):
+                listener.progress(flow_id, message)
 
     async def run_once(self) -> int:
         """Hand out all that is new. Returns 0: what comes meanwhile rings, and nothing else is left to do at once."""
@@ -252,7 +254,8 @@ class Notifier:
         channel.seq = item.seq
         text = item_json(item)
         for listener in tuple(channel.listeners):
-            listener.entry(item, text)
+            with self._alone(item.flow_id, listener):
+                listener.entry(item, text)
 
     async def _hand_out_summaries(self, changed: set[str]) -> None:
         wanted = sorted(changed)
@@ -263,7 +266,17 @@ class Notifier:
                 for flow in found:
                     text = self._summarise(flow)
                     for listener in tuple(listeners):
-                        listener.summary(flow, text)
+                        with self._alone(flow.id, listener):
+                            listener.summary(flow, text)
+
+    @contextmanager
+    def _alone(self, flow_id: str, listener: Listener) -> Iterator[None]:
+        """What one listener cannot take is no harm to the others; it hears no more of this flow."""
+        try:
+            yield
+        except Exception as error:
+            self._log.error("notifier.listener_failed", flow_id=flow_id, exc_info=error)
+            self.unfollow(flow_id, listener)
 
 
 def item_json(item: LogItem) -> bytes:

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
 
     auth: Literal["local", "token", "none"] = Field(
         "local",
-        description="`local`: this machine only, without tokens; `token`: every request needs one; `none`: no tokens.",
+        description="`local`: this machine only, without tokens; `token`: whoever shows one; `none`: no tokens.",
     )
     token: str | None = Field(None, repr=False, description="What commands and clients show a service that asks.")
     session_length: Seconds = Field(

@@ -58,7 +58,8 @@ async def test_one_signs_in_with_a_token_sees_ones_own_and_signs_out(
     await expect(page.get_by_text("active").first).to_be_visible()
     await page.goto(f"{closed.url}/ui/flows/{theirs.id}")
     await expect(page.get_by_role("main")).to_contain_text("There is no")
-    assert "bf_" not in str(await page.evaluate("JSON.stringify([document.cookie, {...localStorage}])"))
+    kept = str(await page.evaluate("JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])"))
+    assert not any(secret in kept for secret in ("bf_", "bs_", "bullflow_session"))
 
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_role("button", name="Sign in")).to_be_visible()

@@ -235,7 +235,7 @@ async def test_new_data_is_that_of_one_job(database: Database) -> None:
     flow = await Submitter(database).one(node("root", node("a", data='{"n":1}'), node("b", data='{"n":1}')))
 
     async with database.write() as transaction:
-        await reruns.set_data(transaction, flow.jobs[1].id, Json('{"n": 2, "ü":"\\u0000"}'))
+        await reruns.set_data(transaction, flow.user_id, flow.jobs[1].id, Json('{"n": 2, "ü":"\\u0000"}'))
 
     data = {row["name"]: row["data"] for row in await rows(database, FlowJob)}
     assert data == {"root": "{}", "a": '{"n": 2, "ü":"\\u0000"}', "b": '{"n":1}'}

@@ -21,6 +21,7 @@ from bullflow.janitor import Janitor
 from bullflow.recorder.failures import after_failures
 from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
+from bullflow.service.quotas import Limits, Quotas
 from bullflow.service.retry import Retry
 from bullflow.store import backlog, log, states, views
 from bullflow.store.database import Database
@@ -50,7 +51,9 @@ class Process:
         self.database = database
         clock = HandClock(START + 100)
         self._cancel = Cancel(database, clock=clock, doom=self._nothing, decided=lambda _: None, doomed=lambda: None)
-        self._retry = Retry(database, clock=clock, finish=self.withdraw, decided=lambda _: None)
+        self._retry = Retry(
+            database, clock=clock, quotas=Quotas(Limits(), clock=clock), finish=self.withdraw, decided=lambda _: None
+        )
         self._delete = Delete(database, clock=clock, finish=self.withdraw)
         self._janitor = Janitor(
             database, clock=HandClock(START + 60_000), decided=lambda _: None, log=telemetry.logger("janitor")

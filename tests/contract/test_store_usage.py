@@ -8,16 +8,19 @@ import pytest
 from sqlalchemy import func, select
 
 from bullflow.bookkeeper import Bookkeeper
-from bullflow.errors import Limited, StoreFull
+from bullflow.errors import Invalid, Limited, StoreFull
 from bullflow.flow.access import Caller
 from bullflow.flow.facts import Fact, FactId, FactKind, Json
+from bullflow.flow.tree import FlowRequest
 from bullflow.service.delete import Delete
-from bullflow.service.quotas import Limits
+from bullflow.service.quotas import Limits, Quotas
+from bullflow.service.retry import Retry
 from bullflow.store import acts, erasing, usage
 from bullflow.store.account_tables import Session, Usage
 from bullflow.store.acts import Done
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
+from bullflow.store.keys import Key
 from bullflow.store.tables import Flow
 from bullflow.telemetry import logger
 from support.flows import START, HandClock, Submitter, caller, how_many, node, record, rows
@@ -47,6 +50,14 @@ def completed(flow: NewFlow, result: str, at: int = START + 10) -> list[Fact]:
     return [
         Fact(id=FactId(at, 0), kind=FactKind.ACTIVE, job_id=job_id),
         Fact(id=FactId(at, 1), kind=FactKind.COMPLETED, job_id=job_id, result=Json(result)),
+    ]
+
+
+def failed(flow: NewFlow, at: int = START + 10) -> list[Fact]:
+    job_id = flow.jobs[0].job_id
+    return [
+        Fact(id=FactId(at, 0), kind=FactKind.ACTIVE, job_id=job_id),
+        Fact(id=FactId(at, 1), kind=FactKind.FAILED, job_id=job_id, reason="no"),
     ]
 
 
@@ -134,8 +145,64 @@ async def test_no_more_flows_run_than_allowed_however_many_are_asked_for_at_once
     await submitter.one(node("root"))
     with pytest.raises(Limited, match="MAX_RUNNING_FLOWS"):
         await submitter.one(node("root"))
-    with pytest.raises(Limited):
+    with pytest.raises(Invalid):
         await Submitter(database, limits=Limits(running_flows=3)).all(*[node("root")] * 4, user="a third")
+
+
+async def test_of_several_processes_too_no_more_flows_run_than_allowed(database: Database, store_url: str) -> None:
+    others = [Database(store_url) for _ in range(4)]
+    submitters = [Submitter(other, limits=Limits(running_flows=2)) for other in others]
+    await submitters[0].user()
+    asked = await asyncio.gather(*(each.one(node("root")) for each in submitters * 3), return_exceptions=True)
+    for other in others:
+        await other.close()
+
+    assert sum(isinstance(flow, NewFlow) for flow in asked) == 2
+    assert {type(error) for error in asked} == {NewFlow, Limited}
+    assert await how_many(database, Flow) == 2
+
+
+async def test_who_is_refused_does_not_use_up_the_key_and_harms_nobody_beside_it(database: Database) -> None:
+    submitter = Submitter(database, limits=Limits(running_flows=1))
+    first = await submitter.one(node("root"))
+    mine, other = await submitter.caller(), await submitter.caller("somebody else")
+    asked, key = FlowRequest(root=node("root")), Key(key="k", fingerprint="f")
+    refused, made = await asyncio.gather(
+        submitter.once(mine, asked, key), submitter.once(other, asked, key), return_exceptions=True
+    )
+    assert isinstance(refused, Limited)
+    assert isinstance(made, NewFlow)
+
+    await record(database, completed(first, "1"))
+    now_made = await submitter.once(mine, asked, key)
+    assert isinstance(now_made, NewFlow)
+    assert await submitter.once(mine, asked, key) == now_made.id  # told again, though nothing more may run
+
+
+async def test_a_retry_needs_room_and_its_new_data_counts(database: Database) -> None:
+    submitter = Submitter(database)
+    flow = await submitter.one(node("root", data=DATA))
+    await record(database, failed(flow))
+    before = await stored(database, flow.user_id)
+    me, clock = caller(flow.user_id), HandClock(START + 100)
+
+    async def finish(_: str) -> None:
+        raise AssertionError("there is nothing of it in the engine")
+
+    def retry(limits: Limits) -> Retry:
+        quotas = Quotas(limits, clock=clock)
+        return Retry(database, clock=clock, quotas=quotas, finish=finish, decided=lambda _: None)
+
+    job_id = flow.jobs[0].id
+    with pytest.raises(StoreFull):
+        await retry(Limits(stored_bytes=before + 5)).job(me, job_id, Json('"0123456789"'))
+    running_one = await submitter.one(node("root", data="{}"))
+    with pytest.raises(Limited, match="MAX_RUNNING_FLOWS"):
+        await retry(Limits(running_flows=1)).flow(me, flow.id)
+    await retry(Limits(running_flows=2, stored_bytes=1_000)).job(me, job_id, Json('"0123456789"'))
+
+    assert running_one.user_id == flow.user_id
+    assert await stored(database, flow.user_id) == before + 2 + 2 == await by_flows(database, flow.user_id)
 
 
 async def test_no_more_is_stored_than_allowed(database: Database) -> None:
@@ -158,6 +225,7 @@ async def test_old_acts_and_sessions_that_are_over_are_removed(database: Databas
     from_then_on = START + 5 + 3_600_000
 
     assert await bookkeeper(database, from_then_on, timedelta(hours=1)).run_once() == 5
+    assert await bookkeeper(database, from_then_on, timedelta(hours=1)).run_once() == 0
     async with database.read() as snapshot:
         left = await acts.newest(snapshot, None, None, 100)
     assert _actions(left) == [f"a{n}" for n in range(9, 4, -1)]

@@ -1,5 +1,6 @@
 """Who may come in: tokens, scopes, sessions of browsers, and what is known of who did what."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -262,6 +263,14 @@ class TestSessions:
             assert "evil.example" in detail_of(await browser.post("/flows", json=FLOW, headers=foreign), 403)
             assert (await browser.get("/flows")).json()["items"] == []
 
+    async def test_a_session_opens_no_other_session_and_is_no_token(self, service: Service, alice: Tenant) -> None:
+        async with self.browser(service) as browser:
+            await browser.post("/session", json={"token": alice.token})
+            session = browser.cookies[COOKIE]
+            assert detail_of(await browser.post("/session", json={"token": session}), 401)
+        for shown in ({"Authorization": f"Bearer {session}"}, {"Cookie": f"{COOKIE}={alice.token}"}):
+            assert detail_of(await service.http.get("/me", headers=shown), 401)
+
     async def test_a_session_ends_with_its_token(self, service: Service, alice: Tenant) -> None:
         async with self.browser(service) as browser:
             await browser.post("/session", json={"token": alice.token})
@@ -317,6 +326,15 @@ class TestSockets:
         async with connected(service.url, additional_headers=cookie) as socket:
             assert (await socket.closed())[0] == 4003
 
+    async def test_an_answer_that_is_held_is_not_given_any_more_when_the_token_was_revoked(
+        self, service: Service, alice: Tenant
+    ) -> None:
+        flow = await alice.create({"name": "root", "queueName": "nobodys"})
+        held = asyncio.create_task(alice.http.get(f"/flows/{flow['id']}", params={"wait": 60}))
+        await revoke(service.settings, alice.token_id)
+
+        assert detail_of(await held, 401)
+
     async def test_sockets_and_streams_are_closed_soon_after_their_token_is_revoked(
         self, service: Service, alice: Tenant
     ) -> None:
@@ -339,6 +357,13 @@ class TestSockets:
         async with connected(f"{service.url}", additional_headers=root.headers) as socket:
             assert (await socket.answer("subscribe", flowId=flow["id"]))["code"] == "not-found"
         events = f"/flows/{flow['id']}/events"
+        async with connected(service.url, additional_headers=root.headers, query="?user=alice") as socket:
+            assert (await socket.answer("subscribe", flowId=flow["id"]))["type"] == "subscribed"
+        async with (
+            tenant(service, "bob") as bob,
+            connected(service.url, additional_headers=bob.headers, query="?user=alice") as socket,
+        ):
+            assert (await socket.closed())[0] == 4003
         assert (await root.http.get(events)).status_code == 404
         assert (await root.http.get(events, params={"user": "alice"})).json()["items"]
 
@@ -407,8 +432,9 @@ class TestRedact:
             yield service
 
     async def test_what_is_named_is_hidden_from_tokens_without_the_scope(self, service: Service, alice: Tenant) -> None:
-        secret = {"user": "u", "deep": [{"Password": "p-secret"}], "card": [{"number": "n-secret", "type": "visa"}]}
-        flow = await alice.create({"name": "value", "queueName": "stage", "data": {"value": secret}})
+        card = {"number": "n-secret", "type": "visa"}
+        secret_data = {"user": "u", "deep": [{"Password": "p-secret"}], "card": [card]}
+        flow = await alice.create({"name": "value", "queueName": "stage", "data": {"value": secret_data}})
         client = AsyncClient(service.url, token=alice.token)
         await client.wait(flow["id"], timeout=30)
         await client.close()
@@ -417,14 +443,31 @@ class TestRedact:
         async with with_token(service, "alice", scopes=frozenset({Scope.READ, Scope.WRITE})) as blind:
             for path in paths:
                 clear, hidden = (await alice.http.get(path)).text, (await blind.http.get(path)).text
-                assert ("p-secret" in clear) == ("[redacted]" in hidden), path
-                assert "-secret" not in hidden
-                assert ("visa" in clear) == ("visa" in hidden)
+                for secret in ("p-secret", "n-secret"):
+                    assert secret in clear, path
+                    assert secret not in hidden, path
+                assert "[redacted]" in hidden
+                assert "visa" in hidden
             async with connected(service.url, additional_headers=blind.headers) as socket:
                 await socket.send("subscribe", flowId=flow["id"])
                 messages = await socket.until(lambda message: message.get("event") == "flow.completed")
-            assert "[redacted]" in repr(messages)
-            assert "-secret" not in repr(messages)
+                await socket.answer("subscribe")
+                again = await blind.create({"name": "value", "queueName": "stage", "data": {"value": secret_data}})
+                ended = await socket.until(
+                    lambda told: told["type"] == "flow" and told["flow"]["status"] == "completed"
+                )
+            for told in (messages, ended):
+                assert "[redacted]" in repr(told)
+                assert "-secret" not in repr(told)
+            events = {"Accept": "text/event-stream"}
+            async with blind.http.stream("GET", f"/flows/{again['id']}/events", headers=events) as stream:
+                text = ""
+                async for piece in stream.aiter_text():
+                    text += piece
+                    if "flow.completed" in text:
+                        break
+            assert "[redacted]" in text
+            assert "-secret" not in text
 
 
 class TestModes:

@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 
 from bullflow.http import bodies, protocol
+from bullflow.http.callers import COOKIE
 from support.servers import SqliteServer, Valkey
 from support.service import Service, running, settings_for
 from support.shapes import problem_of
-from support.sockets import exchange
+from support.sockets import connected, exchange
+from support.tenants import tenant
 
 FRIEND = "https://ops.example"
 
@@ -45,6 +48,26 @@ async def test_pages_of_a_site_that_is_named_may_use_the_api_without_cookies(ser
     answer = await service.http.post("/flows", json={"name": "a", "queueName": "q"}, headers={"Origin": FRIEND})
     assert answer.status_code == 201
     assert answer.headers["access-control-allow-origin"] == FRIEND
+
+
+async def test_pages_of_a_site_that_is_named_do_not_come_in_with_somebodys_session(
+    sqlite: SqliteServer, valkey: Valkey, prefix: str, data_dir: Path
+) -> None:
+    settings = settings_for(sqlite.new_database(), valkey.url, prefix, data_dir, auth="token", cors_origins=[FRIEND])
+    async with running(settings) as service, tenant(service, "alice") as alice:
+        async with httpx.AsyncClient(base_url=service.url, verify=False) as browser:
+            signed_in = await browser.post("/session", json={"token": alice.token}, headers={"Origin": service.url})
+            assert signed_in.status_code == 204
+            assert (await browser.get("/me")).status_code == 200
+            for origin in (FRIEND, "http://127.0.0.1:1"):
+                answer = await browser.get("/me", headers={"Origin": origin})
+                assert answer.status_code in (401, 403)
+                body = {"name": "a", "queueName": "q"}
+                assert (await browser.post("/flows", json=body, headers={"Origin": origin})).status_code in (401, 403)
+            cookie = {"Cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
+        async with connected(service.url, additional_headers=cookie, origin=FRIEND) as socket:
+            await socket.send("subscribe")
+            assert (await socket.closed())[0] == 4001
 
 
 async def test_pages_of_any_other_site_may_not(service: Service) -> None:

@@ -18,6 +18,7 @@ from bullflow.service.submit import Accepted, Submit
 from bullflow.store import states, users
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
+from bullflow.store.keys import Key
 from bullflow.store.tables import COUNT_COLUMNS, Base, Flow, FlowJob
 from support.histories import History
 
@@ -76,6 +77,10 @@ class Submitter:
     async def all(self, *requests: FlowRequest | Node, user: str = users.LOCAL) -> list[NewFlow]:
         """These flows in one request, all or none."""
         return await self._submit(await self.caller(user), [_request(each) for each in requests])
+
+    async def once(self, who: Caller, request: FlowRequest, key: Key) -> NewFlow | str:
+        """With a key: the flow, or the id of the one that the key has made before."""
+        return await self._submit.once(who, request, key)
 
     async def one(self, request: FlowRequest | Node, *, user: str = users.LOCAL) -> NewFlow:
         (flow,) = await self.all(request, user=user)

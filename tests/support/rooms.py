@@ -110,7 +110,7 @@ class Tail:
                 self.database, clock=clock, new_id=clock.new_id, quotas=quotas, accepted=self.submitter.accepted
             ),
             cancel=Cancel(self.database, clock=clock, doom=_nothing, decided=lambda _: None, doomed=lambda: None),
-            retry=Retry(self.database, clock=clock, finish=_nothing, decided=lambda _: None),
+            retry=Retry(self.database, clock=clock, quotas=quotas, finish=_nothing, decided=lambda _: None),
             delete=Delete(self.database, clock=clock, finish=_nothing),
             explain=Explain(
                 self.database,

@@ -82,9 +82,10 @@ class Socket:
 
 
 @asynccontextmanager
-async def connected(url: str, **options: Any) -> AsyncIterator[Socket]:
+async def connected(url: str, *, query: str = "", **options: Any) -> AsyncIterator[Socket]:
     """A WebSocket that is closed when the block ends."""
-    async with connect(f"ws{url.removeprefix('http')}/ws", close_timeout=1, max_size=None, **options) as connection:
+    address = f"ws{url.removeprefix('http')}/ws{query}"
+    async with connect(address, close_timeout=1, max_size=None, **options) as connection:
         yield Socket(connection)
 
 

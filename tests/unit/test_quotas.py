@@ -1,12 +1,13 @@
 """Buckets of flows and numbers of sockets, as one process counts them."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bullflow.errors import Limited
+from bullflow.errors import Invalid, Limited
 from bullflow.service import quotas as quotas_module
 from bullflow.service.quotas import Limits, Quotas
 from support.flows import HandClock
@@ -41,9 +42,18 @@ def test_who_has_waited_long_may_not_create_more_than_at_once() -> None:
 
 def test_more_than_a_bucket_holds_are_never_let_through_and_take_nothing() -> None:
     quotas, _ = buckets(2, 5)
-    with pytest.raises(Limited, match="CREATE_BURST"):
+    with pytest.raises(Invalid, match="CREATE_BURST"):
         quotas.take("u", 6)
     quotas.take("u", 5)
+
+
+def test_what_was_not_created_is_put_back() -> None:
+    quotas, _ = buckets(2, 5)
+    quotas.take("u", 5)
+    quotas.put_back("u", 3)
+    quotas.take("u", 3)
+    with pytest.raises(Limited):
+        quotas.take("u", 1)
 
 
 def test_without_a_rate_nothing_is_counted() -> None:
@@ -79,6 +89,27 @@ def test_in_any_stretch_of_time_no_more_get_through_than_rate_and_burst_allow(as
         for end in range(start, len(let_through)):
             seconds = (let_through[end][0] - let_through[start][0]) / 1000
             assert sum(flows for _, flows in let_through[start : end + 1]) <= burst + rate * seconds + 1e-6
+
+
+def test_large_requests_are_counted_for_each_user_and_for_all() -> None:
+    quotas = Quotas(Limits(), clock=HandClock())
+    with ExitStack() as stack:
+        for _ in range(quotas_module.LARGE_BODIES_OF_ONE):
+            stack.enter_context(quotas.large_body("u"))
+        with pytest.raises(Limited), quotas.large_body("u"):
+            pass
+        for _ in range(quotas_module.LARGE_BODIES - quotas_module.LARGE_BODIES_OF_ONE):
+            stack.enter_context(quotas.large_body("v"))
+        with pytest.raises(Limited), quotas.large_body("w"):
+            pass
+        for _ in range(quotas_module.READINGS_OF_ONE):
+            stack.enter_context(quotas.reading("u"))
+        with pytest.raises(Limited), quotas.reading("u"):
+            pass
+        with quotas.reading("v"):
+            pass
+    with quotas.large_body("u"), quotas.reading("u"):
+        pass
 
 
 def test_sockets_are_counted_while_they_are_open() -> None:

@@ -15,7 +15,7 @@ from bullflow.cli.flow_view import plain
 from bullflow.cli.options import DatabaseUrl, DataDir
 from bullflow.cli.running import run
 from bullflow.clock import iso, iso_or_none
-from bullflow.flow.access import USUAL, Scope
+from bullflow.flow.access import SECRET, USUAL, Scope
 from bullflow.service.accounts import Accounts
 from bullflow.settings import load
 from bullflow.store.tokens import TokenView
@@ -131,7 +131,8 @@ def revoke(token_id: TokenId, data_dir: DataDir = None, database_url: DatabaseUr
 
     Example: bullflow tokens revoke 4k0m2j8s1x9q
     """
-    key = token_id.removeprefix("bf_")[:12]
+    whole = SECRET.fullmatch(token_id)
+    key = token_id.removeprefix("bf_") if whole is None else whole[2]
     _with(data_dir, database_url, lambda accounts: accounts.revoke(key))
     _say(f"The token {key} opens nothing any more.")
 

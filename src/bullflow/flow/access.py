@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from bullflow.errors import Forbidden
 
+TOKEN, SESSION = "bf", "bs"
 SECRET = re.compile(r"(bf|bs)_([0-9a-z]{12})_([0-9A-Za-z_\-]{43})")
 """A token of the API (bf) or a session of a browser (bs): its kind, by which part it is looked up, and the secret."""
 
@@ -37,6 +38,8 @@ class Caller:
     queues: tuple[str, ...] = ()
     """Patterns of the names of queues that the user may use, `*` for any text; all when there are none."""
     token_id: str | None = None
+    acts_for: str | None = None
+    """The other user whom an admin has named."""
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or (Scope.ADMIN in self.scopes and scope is not Scope.PAYLOADS)
@@ -46,9 +49,9 @@ class Caller:
         if not self.may(scope):
             raise Forbidden(f"This token has not the scope '{scope}'.")
 
-    def acting_for(self, user_id: str) -> "Caller":
-        """The same caller, about another user's flows."""
-        return replace(self, user_id=user_id)
+    def acting_for(self, name: str, user_id: str, queues: tuple[str, ...]) -> "Caller":
+        """The same caller, about the flows of another user, which may name that user's queues."""
+        return replace(self, user_id=user_id, queues=queues, acts_for=name)
 
 
 def allows(patterns: Iterable[str], queue_name: str) -> bool:

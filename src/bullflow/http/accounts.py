@@ -9,7 +9,7 @@ from bullflow import wire
 from bullflow.clock import iso
 from bullflow.errors import Conflict
 from bullflow.http.bodies import read_body
-from bullflow.http.callers import COOKIE, Administers, Reads
+from bullflow.http.callers import COOKIE, Administers, Known
 from bullflow.http.paging import NO_NUL, Cursor, Limit, after_number
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms
@@ -24,8 +24,8 @@ router = APIRouter(tags=["accounts"])
 Actor = Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Only what this user did.")]
 
 
-@router.get("/me", response_model=wire.Me, responses=responses(404, 422), summary="Who am I?")
-async def me(rooms: InRooms, caller: Reads) -> Response:
+@router.get("/me", response_model=wire.Me, responses=responses(), summary="Who am I?")
+async def me(rooms: InRooms, caller: Known) -> Response:
     """The user whose token or session the request shows, and what it may do."""
     return answer(
         {
@@ -55,7 +55,7 @@ async def me(rooms: InRooms, caller: Reads) -> Response:
 )
 async def sign_in(request: Request, rooms: InRooms) -> Response:
     """Show a token once; the browser keeps a session instead, which no script can read and no other site can use."""
-    if rooms.access.is_open:
+    if rooms.access.lets_all_in:
         raise Conflict("Nobody needs to sign in here: the service runs without tokens (BULLFLOW_AUTH).")
     body = await read_body(request, LARGEST_SIGN_IN)
     secret = await rooms.access.sign_in(wire.read_sign_in(wire.read_json(body)))

@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from threading import Thread
 from typing import Any, TypeVar
 
-from bullflow.errors import Away
+from bullflow.errors import ReaderAway
 
 T = TypeVar("T")
 
@@ -26,44 +26,47 @@ THINGS = 200
 """So many things one process does: what large ones have left in its memory is given back with it."""
 
 
-class ReaderAway(Away):
-    part = "process that reads large requests"
-
-
 class Aside:
-    """One process, which does one thing after the other."""
+    """One process, which does one thing after the other, in the order in which they come."""
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
+        self._turn = asyncio.Lock()
         self._begun = 0
-        self._under_way = 0
+        self._is_closed = False
 
     async def do(self, work: Callable[..., T], *arguments: Any) -> T:
-        """What `work` returns or raises there; a function of a module, like all that it is given. Raises ReaderAway."""
-        pool = self._started()
-        self._begun += 1
-        self._under_way += 1
-        try:
-            async with asyncio.timeout(WITHIN.total_seconds()):
-                return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
-        except (BrokenProcessPool, TimeoutError) as error:
-            if self._pool is pool:
-                self.close()
-            raise ReaderAway(error) from error
-        finally:
-            self._under_way -= 1
-            # The pool's own way of doing so (`max_tasks_per_child`) may stand still for ever in Python 3.11.
-            if self._begun >= THINGS and not self._under_way:
-                self.close()
+        """What `work` returns or raises there; a function of a module, like all that it is given. Raises ReaderAway.
+
+        Only one thing is in the process at a time, so that one which takes too long is given up alone.
+        """
+        async with self._turn:
+            try:
+                async with asyncio.timeout(WITHIN.total_seconds()):
+                    return await asyncio.get_running_loop().run_in_executor(self._started(), work, *arguments)
+            except (BrokenProcessPool, TimeoutError, OSError) as error:
+                self._end()
+                raise ReaderAway(error) from error
+            finally:
+                # The pool's own way of doing so (`max_tasks_per_child`) may stand still for ever in Python 3.11.
+                if self._begun >= THINGS:
+                    self._end()
 
     def _started(self) -> ProcessPoolExecutor:
+        if self._is_closed:
+            raise BrokenProcessPool("the service stops")
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin)
+            self._pool, self._begun = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin), 0
+        self._begun += 1
         return self._pool
 
     def close(self) -> None:
-        """End the process, whatever it does."""
-        pool, self._pool, self._begun = self._pool, None, 0
+        """End the process, whatever it does, and start no other."""
+        self._is_closed = True
+        self._end()
+
+    def _end(self) -> None:
+        pool, self._pool = self._pool, None
         if pool is not None:
             processes = list((pool._processes or {}).values())
             pool.shutdown(wait=False, cancel_futures=True)
@@ -72,7 +75,9 @@ class Aside:
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; whoever has started this one ends it
+    # Terminals and supervisors send these to all; whoever has started this one ends it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(LESS_URGENT)
     Thread(target=_end_with_parent, daemon=True).start()
 

@@ -33,7 +33,10 @@ async def read_large(request: Request, rooms: Rooms, user_id: str, read: Callabl
             rooms.settings.max_body_bytes,
             large=lambda: held.enter_context(rooms.quotas.large_body(user_id)),
         )
-        return read(body, *arguments) if len(body) <= SMALL else await rooms.aside.do(read, body, *arguments)
+        if len(body) <= SMALL:
+            return read(body, *arguments)
+        held.enter_context(rooms.quotas.reading(user_id))
+        return await rooms.aside.do(read, body, *arguments)
 
 
 async def read_body(request: Request, limit: int, *, large: Callable[[], object] = lambda: None) -> bytes:

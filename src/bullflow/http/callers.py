@@ -15,7 +15,7 @@ from fastapi import Depends, Query
 from starlette.requests import HTTPConnection
 
 from bullflow.errors import Forbidden, StoreAway
-from bullflow.flow.access import Caller, Scope
+from bullflow.flow.access import SESSION, Caller, Scope
 from bullflow.http.paging import NO_NUL
 from bullflow.http.rooms import InRooms
 from bullflow.service.access import Access
@@ -41,12 +41,21 @@ def shown_by(connection: HTTPConnection) -> str | None:
     """The token or session that comes with a request, None when there is none; raises Forbidden."""
     header = connection.headers.get("authorization", "")
     if header[: len(_BEARER)].lower() == _BEARER:
-        return header[len(_BEARER) :].strip()
+        token = header[len(_BEARER) :].strip()
+        return "" if token.startswith(SESSION) else token  # which is for cookies alone
+    origin = connection.headers.get("origin")
     session = connection.cookies.get(COOKIE)
+    if session is None or not session.startswith(SESSION) or (origin is not None and not _is_own(origin, connection)):
+        return None
     changes = connection.scope["type"] == "websocket" or connection.scope.get("method") not in _SAFE
-    if session is not None and changes and "origin" not in connection.headers:
+    if changes and origin is None:
         raise Forbidden("A session is for pages of this service alone, and the request does not say where it is from.")
     return session
+
+
+def _is_own(origin: str, connection: HTTPConnection) -> bool:
+    """Whether a page of this very service asks: the same host and port. Cookies know sites, which have many."""
+    return origin.lower().partition("://")[2] == connection.headers.get("host", "").lower()
 
 
 def _with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
@@ -58,6 +67,12 @@ def _with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     return caller
 
 
+async def _known(connection: HTTPConnection, rooms: InRooms) -> Caller:
+    return await rooms.access.caller(shown_by(connection))
+
+
+Known = Annotated[Caller, Depends(_known)]
+"""Somebody with whatever scopes, about themselves."""
 Reads = Annotated[Caller, Depends(_with(Scope.READ))]
 Writes = Annotated[Caller, Depends(_with(Scope.WRITE))]
 Administers = Annotated[Caller, Depends(_with(Scope.ADMIN))]
@@ -65,7 +80,7 @@ Administers = Annotated[Caller, Depends(_with(Scope.ADMIN))]
 
 async def until_refused(access: Access, shown: str | None) -> None:
     """Return when what was shown opens nothing any more; never where nothing needs to be shown."""
-    if access.is_open:
+    if access.lets_all_in:
         await asyncio.Event().wait()
     while True:
         await asyncio.sleep(LOOK_EVERY.total_seconds())

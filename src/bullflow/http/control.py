@@ -23,6 +23,7 @@ router = APIRouter(tags=["flows"])
 DryRun = Annotated[bool, Query(alias="dryRun", description="Only show what would run again.")]
 
 _RETRIED: dict[int | str, dict[str, Any]] = {
+    **responses(413, 429),
     200: {"model": wire.RetryPlan, "description": "Of a dry run: what would run again, and what would be reused."},
     **responses(404, 409, 422),
 }

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from bullflow import wire
 from bullflow.clock import instant
 from bullflow.errors import Fault, Invalid
 from bullflow.flow.states import FlowStatus, JobStatus
-from bullflow.http.callers import Reads
+from bullflow.http.callers import Reads, shown_by
 from bullflow.http.ids import FlowId, JobId
 from bullflow.http.paging import NO_NUL, Cursor, Limit, after_id, after_number, jobs_list
 from bullflow.http.problems import responses
@@ -62,15 +62,16 @@ async def list_flows(
     return answer({"items": [flow_shape(veil.flow(flow)) for flow in shown], "next": following})
 
 
-@router.get("/flows/{flow_id}", response_model=wire.Flow, responses=responses(404, 422), summary="One flow")
+@router.get("/flows/{flow_id}", response_model=wire.Flow, responses=responses(404, 422, 429), summary="One flow")
 async def get_flow(
+    request: Request,
     flow_id: FlowId,
     rooms: InRooms,
     caller: Reads,
     wait: Annotated[float, Query(ge=0, le=60, description="Seconds to hold the answer until the flow has ended.")] = 0,
 ) -> Response:
     """Its state, its counts of jobs by status, and, when it has ended, its result or error."""
-    flow = await ended_flow(rooms, caller, flow_id, wait)
+    flow = await ended_flow(rooms, caller, flow_id, wait, shown_by(request))
     return answer(flow_shape(veil_of(rooms, caller).flow(flow)))
 
 

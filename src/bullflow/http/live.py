@@ -72,7 +72,7 @@ async def live(socket: WebSocket, rooms: InRooms, user: Whose = None) -> None:
     await socket.accept()
     try:
         shown = shown_by(socket)
-        if shown is None and not rooms.access.is_open:
+        if shown is None and not rooms.access.lets_all_in:
             shown = await _first_message(socket)
         caller = await rooms.access.caller(shown)
         caller.must(Scope.READ)

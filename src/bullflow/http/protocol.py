@@ -16,6 +16,9 @@ HEAD_WITHIN = timedelta(seconds=20)
 LARGEST_HEAD = 64 * 1024
 """Bytes."""
 
+AROUND_A_CHUNK = 16
+"""Bytes: its length, and the ends of lines."""
+
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -40,8 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         super().data_received(data)
-        # What came with the end of a head is a body, which is counted elsewhere.
-        if self._awaiting_head is not None and self._head_bytes > LARGEST_HEAD:
+        if self._head_bytes > LARGEST_HEAD:
             self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
@@ -49,13 +51,32 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._awaiting_head is None:
             self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._awaiting_head is not None:  # what follows a body in chunks is no head any more
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._has_head()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        # A body has bounds of its own; only what stands around its chunks is counted here.
+        self._head_bytes = max(0, self._head_bytes - len(body) - AROUND_A_CHUNK)
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.more_body and not self.transport.is_closing():
+            # It is answered, and what still comes of it is wanted by nobody.
+            self.loop.call_later(LINGERS.total_seconds(), self.transport.close)
+
     def _await_head(self) -> None:
         self._head_bytes = 0
         self._awaiting_head = self.loop.call_later(HEAD_WITHIN.total_seconds(), self._refuse, _TOO_SLOW)
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _has_head(self) -> None:
         if self._awaiting_head is not None:
@@ -65,6 +86,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, answer: bytes) -> None:
         self._has_head()
         if self.transport.is_closing():
+            return
+        if self._is_answering:
+            # Another request on this connection is still being answered; our words must not stand in that answer.
+            self.transport.close()
             return
         self._is_refused = True
         self.transport.write(answer)

@@ -9,10 +9,12 @@ from typing import Any
 import orjson
 
 from bullflow.flow.access import Caller, Scope
-from bullflow.flow.redact import Rules, redacted
+from bullflow.flow.redact import HIDDEN, Rules, redacted
 from bullflow.http.rooms import Rooms
 from bullflow.store.log import LogItem
 from bullflow.store.views import FlowView, JobView
+
+_HIDDEN = orjson.dumps(HIDDEN)
 
 
 def veil_of(rooms: Rooms, caller: Caller) -> "Veil":
@@ -35,8 +37,8 @@ class Veil:
     def job(self, job: JobView) -> JobView:
         if not self:
             return job
-        data, result, progress = map(self._text, (job.data, job.result, job.progress))
-        return replace(job, data=data or job.data, result=result, progress=progress)
+        data = self._shown(orjson.loads(job.data)).decode()
+        return replace(job, data=data, result=self._text(job.result), progress=self._text(job.progress))
 
     def item(self, item: LogItem) -> LogItem:
         """An entry of a log; only results are values in it."""
@@ -49,11 +51,18 @@ class Veil:
     def _within(self, text: str | bytes, name: str) -> bytes:
         told: dict[str, Any] = orjson.loads(text)
         if name in told:
-            told[name] = redacted(told[name], self._rules)
+            told[name] = orjson.Fragment(self._shown(told[name]))
         return orjson.dumps(told)
 
     def _text(self, text: str | None) -> str | None:
-        return None if text is None else orjson.dumps(redacted(orjson.loads(text), self._rules)).decode()
+        return None if text is None else self._shown(orjson.loads(text)).decode()
+
+    def _shown(self, value: Any) -> bytes:
+        """The value as it may be seen. What is nested deeper than can be looked through is not seen at all."""
+        try:
+            return orjson.dumps(redacted(value, self._rules))
+        except (RecursionError, TypeError, ValueError):
+            return _HIDDEN
 
 
 _NONE = Veil(Rules())

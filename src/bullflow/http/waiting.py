@@ -3,8 +3,10 @@
 import asyncio
 from contextlib import suppress
 
+from bullflow.errors import Unauthenticated
 from bullflow.flow.access import Caller
 from bullflow.flow.states import FLOW_ENDED, LogEvent
+from bullflow.http.callers import until_refused
 from bullflow.http.rooms import Rooms
 from bullflow.store import views
 from bullflow.store.log import LogItem
@@ -30,21 +32,39 @@ class _End:
         """Not for those who follow one flow."""
 
 
-async def ended_flow(rooms: Rooms, caller: Caller, flow_id: str, within: float) -> FlowView:
-    """The flow when it has ended, or as it is after so many seconds; raises NotFound."""
+async def ended_flow(rooms: Rooms, caller: Caller, flow_id: str, within: float, shown: str | None) -> FlowView:
+    """The flow when it has ended, or as it is after so many seconds; raises NotFound, Limited.
+
+    Raises Unauthenticated when what was `shown` opens nothing any more meanwhile.
+    """
     if within <= 0:
         return await _read(rooms, caller, flow_id)
     end = _End()
-    flow = await rooms.notifier.follow(caller.user_id, flow_id, end)
+    with rooms.quotas.socket(caller.user_id):
+        flow = await rooms.notifier.follow(caller.user_id, flow_id, end)
+        try:
+            if flow.status in FLOW_ENDED:
+                return flow
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await _heard(rooms, end, shown)
+        finally:
+            rooms.notifier.unfollow(flow_id, end)
+        return await _read(rooms, caller, flow_id)
+
+
+async def _heard(rooms: Rooms, end: _End, shown: str | None) -> None:
+    if rooms.access.lets_all_in:
+        await end.heard.wait()
+        return
+    heard, refused = (asyncio.create_task(part) for part in (end.heard.wait(), until_refused(rooms.access, shown)))
     try:
-        if flow.status in FLOW_ENDED:
-            return flow
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await end.heard.wait()
+        await asyncio.wait({heard, refused}, return_when=asyncio.FIRST_COMPLETED)
+        if refused.done():
+            raise Unauthenticated("The token, or the session, with which this began opens nothing any more.")
     finally:
-        rooms.notifier.unfollow(flow_id, end)
-    return await _read(rooms, caller, flow_id)
+        heard.cancel()
+        refused.cancel()
 
 
 async def _read(rooms: Rooms, caller: Caller, flow_id: str) -> FlowView:

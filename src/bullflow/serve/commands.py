@@ -65,7 +65,7 @@ async def api(settings: Settings, ready: Ready) -> None:
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
-        await _check_schema(settings)
+        await check_schema(settings)
         base = await stack.enter_async_context(open_base(settings))
         rooms = await build_rooms(base)
         async with running(base.news.run(), base.work.run(), notifying(rooms)):
@@ -76,7 +76,7 @@ async def recorder(settings: Settings, ready: Ready) -> None:
     """The recorder and the dispatcher alone; one of several works, the others stand by."""
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
-        await _check_schema(settings)
+        await check_schema(settings)
         base = await stack.enter_async_context(open_base(settings))
         async with running(recording(base), base.news.run(), base.work.run()):
             ready(settings.store_url)
@@ -137,7 +137,8 @@ def _make_data_dir(data_dir: Path) -> None:
         ) from None
 
 
-async def _check_schema(settings: Settings) -> None:
+async def check_schema(settings: Settings) -> None:
+    """Raises Misconfigured unless the database has the tables of this version."""
     if settings.database_url is None:
         _make_data_dir(settings.data_dir)
     found, needed = await asyncio.to_thread(schema.current, settings.store_url), schema.newest()

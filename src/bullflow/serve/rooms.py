@@ -60,7 +60,13 @@ async def build_rooms(base: Base) -> Rooms:
             decided=partial(tell_watchers, base),
             doomed=partial(tell_withdrawer, base),
         ),
-        retry=Retry(base.database, clock=now_ms, finish=base.withdrawer.finish, decided=partial(tell_retried, base)),
+        retry=Retry(
+            base.database,
+            clock=now_ms,
+            quotas=quotas,
+            finish=base.withdrawer.finish,
+            decided=partial(tell_retried, base),
+        ),
         delete=Delete(base.database, clock=now_ms, finish=base.withdrawer.finish),
         explain=Explain(
             base.database,

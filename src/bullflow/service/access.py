@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from bullflow.clock import Clock, milliseconds
 from bullflow.errors import StoreAway, Unauthenticated
-from bullflow.flow.access import SECRET, Caller, Scope
+from bullflow.flow.access import SECRET, SESSION, TOKEN, Caller, Scope
 from bullflow.store import acts, tokens, users
 from bullflow.store.acts import Done
 from bullflow.store.database import Database
@@ -61,7 +61,7 @@ class Access:
         self._known: OrderedDict[str, tuple[Credential, int]] = OrderedDict()
 
     @property
-    def is_open(self) -> bool:
+    def lets_all_in(self) -> bool:
         """Whether nobody needs to show anything."""
         return self._stands_for is not None
 
@@ -77,7 +77,7 @@ class Access:
         kind, key, hidden = found.groups()
         known = await self._look(kind, key)
         is_it = secrets.compare_digest(_hash(hidden), known.secret_hash if known else "")
-        if known is None or not is_it or not self._is_open(known):
+        if known is None or not is_it or not self._opens(known):
             raise Unauthenticated(f"The request {_NOBODY}.")
         await self._note_use(known)
         return Caller(
@@ -102,13 +102,16 @@ class Access:
             return caller
         caller.must(Scope.ADMIN)
         async with self._database.read() as snapshot:
-            return caller.acting_for((await users.by_name(snapshot, name)).id)
+            account = await users.by_name(snapshot, name)
+        return caller.acting_for(account.name, account.id, account.queues)
 
     async def sign_in(self, token: str) -> Secret:
         """A session for a browser, which holds as long as the token does; raises Unauthenticated."""
+        if not token.startswith(TOKEN):
+            raise Unauthenticated("A session is opened with a token.")
         caller = await self.caller(token)
         assert caller.token_id is not None  # noqa: S101 - where tokens open something, they have ids
-        secret, now = new_secret("bs"), self._clock()
+        secret, now = new_secret(SESSION), self._clock()
         session = NewSession(
             id=secret.id,
             secret_hash=secret.hash,
@@ -130,15 +133,15 @@ class Access:
             await tokens.close_session(transaction, found[2])
         self._known.pop(found[1] + found[2], None)
 
-    def _is_open(self, known: Credential) -> bool:
-        return known.is_open and (known.expires_at is None or known.expires_at > self._clock())
+    def _opens(self, known: Credential) -> bool:
+        return known.is_valid and (known.expires_at is None or known.expires_at > self._clock())
 
     async def _look(self, kind: str, key: str) -> Credential | None:
         now, name = self._clock(), kind + key
         known = self._known.get(name)
         if known is not None and 0 <= now - known[1] < milliseconds(BELIEVED):
             return known[0]
-        look: Look = tokens.token if kind == "bf" else tokens.session
+        look: Look = tokens.token if kind == TOKEN else tokens.session
         async with self._database.read() as snapshot:
             found = await look(snapshot, key)
         self._known.pop(name, None)

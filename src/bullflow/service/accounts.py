@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from bullflow.clock import Clock, milliseconds
 from bullflow.errors import Fault, Invalid
-from bullflow.flow.access import Caller, Scope
+from bullflow.flow.access import TOKEN, Caller, Scope
 from bullflow.service.access import Secret, new_secret
 from bullflow.store import acts, tokens, users
 from bullflow.store.acts import Done
@@ -51,7 +51,7 @@ class Accounts:
 
     async def create_token(self, user: str, scopes: frozenset[Scope], lasts: timedelta | None) -> Secret:
         """A new token of this user, which is told this once; raises NotFound."""
-        secret, now = new_secret("bf"), self._clock()
+        secret, now = new_secret(TOKEN), self._clock()
         async with self._database.write() as transaction:
             owner = await users.by_name(transaction, user)
             token = NewToken(

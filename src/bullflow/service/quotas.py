@@ -1,19 +1,19 @@
 """How much one user may have others wait for: flows a second, flows at once, bytes in the store."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from bullflow.clock import Clock
-from bullflow.errors import Limited, StoreFull
-from bullflow.store import usage
-from bullflow.store.flows import NewFlow
+from bullflow.errors import Fault, Invalid, Limited, StoreFull
+from bullflow.store import usage, users
 from bullflow.store.transaction import Transaction
 
 MOST_USERS = 10_000
 LARGE_BODIES, LARGE_BODIES_OF_ONE = 8, 4
+READINGS, READINGS_OF_ONE = 64, 16
 SOON = timedelta(seconds=1)
 AGAIN = timedelta(seconds=5)
 """When it is worth to ask again for what somebody else has to end first."""
@@ -30,8 +30,31 @@ class Limits:
     sockets: int = 10_000
 
 
+class Room:
+    """What one user may still take up in the store, as it is while a transaction lasts."""
+
+    def __init__(self, limits: Limits, running: int, stored: int) -> None:
+        self._limits = limits
+        self._running = running
+        self._stored = stored
+
+    def take(self, flows: int, size: int) -> None:
+        """Let so many more flows run that bring so many bytes; raises Limited, StoreFull, and takes nothing then."""
+        most_running, most_stored = self._limits.running_flows, self._limits.stored_bytes
+        if most_running is not None and self._running + flows > most_running:
+            raise Limited(f"{most_running} of your flows may run at once (BULLFLOW_MAX_RUNNING_FLOWS).", AGAIN)
+        if most_stored is not None and self._stored + size > most_stored:
+            raise StoreFull(
+                f"Your flows have {self._stored} bytes in the store, of {most_stored} (BULLFLOW_MAX_STORED_BYTES). "
+                "Delete some that have ended, or wait until they are forgotten.",
+                timedelta(minutes=1),
+            )
+        self._running += flows
+        self._stored += size
+
+
 class Quotas:
-    """Flows a second and sockets are counted in this process, all else in the store."""
+    """Flows a second, sockets and large requests are counted in this process, all else in the store."""
 
     def __init__(self, limits: Limits, *, clock: Clock) -> None:
         self._limits = limits
@@ -39,14 +62,25 @@ class Quotas:
         self._buckets: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._sockets: Counter[str] = Counter()
         self._large_bodies: Counter[str] = Counter()
+        self._readings: Counter[str] = Counter()
+
+    @property
+    def look_at_store(self) -> bool:
+        """Whether there is anything to be counted in the store."""
+        return self._limits.running_flows is not None or self._limits.stored_bytes is not None
 
     def take(self, user_id: str, flows: int) -> None:
-        """Take so many flows out of the user's bucket; raises Limited when there are not enough in it."""
-        rate, burst = self._limits.create_rate, self._limits.create_burst
+        """Take so many flows out of the user's bucket; raises Limited when there are not enough in it.
+
+        Raises Invalid for what could never be taken, however long one waited.
+        """
+        rate, burst, most = self._limits.create_rate, self._limits.create_burst, self._limits.running_flows
+        if most is not None and flows > most:
+            raise Invalid([Fault("/flows", f"{most} flows may run at once (BULLFLOW_MAX_RUNNING_FLOWS)")])
         if rate is None:
             return
         if flows > burst:
-            raise Limited(f"One request may create {burst} flows here (BULLFLOW_CREATE_BURST).", AGAIN)
+            raise Invalid([Fault("/flows", f"one request may create {burst} flows here (BULLFLOW_CREATE_BURST)")])
         now = self._clock()
         level, filled = self._buckets.pop(user_id, (float(burst), now))
         level = min(burst, level + max(0, now - filled) / 1000 * rate)
@@ -58,22 +92,19 @@ class Quotas:
             wait = timedelta(seconds=(flows - level) / rate)
             raise Limited(f"You may create {rate:g} flows a second (BULLFLOW_CREATE_RATE).", wait)
 
-    async def check(self, transaction: Transaction, flows: Sequence[NewFlow]) -> None:
-        """Raises Limited when these flows of one user would be too many, or StoreFull when they are too large."""
-        user_id, limits = flows[0].user_id, self._limits
-        if limits.running_flows is not None:
-            room = limits.running_flows - await usage.running(transaction, user_id, limits.running_flows)
-            if len(flows) > room:
-                most = limits.running_flows
-                raise Limited(f"{most} of your flows may run at once (BULLFLOW_MAX_RUNNING_FLOWS).", AGAIN)
-        if limits.stored_bytes is not None:
-            stored = await usage.stored(transaction, user_id)
-            if stored + sum(flow.stored_bytes for flow in flows) > limits.stored_bytes:
-                raise StoreFull(
-                    f"Your flows have {stored} bytes in the store, of {limits.stored_bytes} "
-                    "(BULLFLOW_MAX_STORED_BYTES). Delete some that have ended, or wait until they are forgotten.",
-                    timedelta(minutes=1),
-                )
+    def put_back(self, user_id: str, flows: int) -> None:
+        """So many flows were taken out of the bucket and not created."""
+        if user_id in self._buckets:
+            level, filled = self._buckets[user_id]
+            self._buckets[user_id] = min(self._limits.create_burst, level + flows), filled
+
+    async def room(self, transaction: Transaction, user_id: str) -> Room:
+        """What the user may still take up. Nobody else takes up any of it until the transaction has ended."""
+        await users.lock(transaction, user_id)
+        most_running, most_stored = self._limits.running_flows, self._limits.stored_bytes
+        running = 0 if most_running is None else await usage.running(transaction, user_id, most_running)
+        stored = 0 if most_stored is None else await usage.stored(transaction, user_id)
+        return Room(self._limits, running, stored)
 
     @contextmanager
     def socket(self, user_id: str) -> Iterator[None]:
@@ -89,6 +120,14 @@ class Quotas:
         if self._large_bodies[user_id] >= LARGE_BODIES_OF_ONE or self._large_bodies.total() >= LARGE_BODIES:
             raise Limited("There are too many large requests at this moment; send them one after the other.", SOON)
         with _one_more(self._large_bodies, user_id):
+            yield
+
+    @contextmanager
+    def reading(self, user_id: str) -> Iterator[None]:
+        """One request of this user that is read aside, or waits for that; raises Limited when there are too many."""
+        if self._readings[user_id] >= READINGS_OF_ONE or self._readings.total() >= READINGS:
+            raise Limited("There are too many requests of this size at this moment; send fewer at once.", SOON)
+        with _one_more(self._readings, user_id):
             yield
 
 

@@ -10,6 +10,7 @@ from bullflow.flow.access import Caller
 from bullflow.flow.facts import Json
 from bullflow.flow.record import Changes, FlowState, JobState
 from bullflow.flow.states import FLOW_ENDED, OPEN
+from bullflow.service.quotas import Quotas
 from bullflow.store import acts, decisions, reruns, states
 from bullflow.store.acts import Done
 from bullflow.store.database import Database
@@ -31,9 +32,12 @@ class Plan:
 class Retry:
     """The use case. `finish` takes the rest of the last run out of the engine; `decided` is told after the commit."""
 
-    def __init__(self, database: Database, *, clock: Clock, finish: Finish, decided: Callable[[Plan], None]) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock, quotas: Quotas, finish: Finish, decided: Callable[[Plan], None]
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._quotas = quotas
         self._finish = finish
         self._decided = decided
 
@@ -69,10 +73,13 @@ class Retry:
             if flow.withdraw_due:
                 return None
             plan = await self._plan(transaction, flow, job_id)
+            if self._quotas.look_at_store:
+                room = await self._quotas.room(transaction, caller.user_id)
+                room.take(1, 0 if data is None else data.size)
             await decisions.rerun(transaction, plan.changes)
             await reruns.begin(transaction, flow_id, self._clock())
             if job_id is not None and data is not None:
-                await reruns.set_data(transaction, job_id, data)
+                await reruns.set_data(transaction, caller.user_id, job_id, data)
             acts.note(transaction, [self._done(caller, flow_id, job_id)])
         return plan
 

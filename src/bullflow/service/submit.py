@@ -1,11 +1,10 @@
 """Accept flows: what the answer promises is in the database before it is given."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bullflow.clock import Clock
-from bullflow.errors import Away, Conflict
+from bullflow.errors import Away, Conflict, Limited
 from bullflow.flow.access import Caller
 from bullflow.flow.record import Entry
 from bullflow.flow.states import FlowStatus, LogEvent
@@ -53,17 +52,26 @@ class Submit:
 
     async def __call__(self, caller: Caller, requests: Sequence[FlowRequest]) -> list[NewFlow]:
         """Store these flows, all or none; raises Limited, StoreAway."""
-        self._quotas.take(caller.user_id, len(requests))
         new = [self._new_flow(caller.user_id, request) for request in requests]
-        await self._commits.ask(_Request(caller=caller, flows=new))
+        await self._ask(_Request(caller=caller, flows=new))
         return new
 
     async def once(self, caller: Caller, request: FlowRequest, key: Key) -> NewFlow | str:
         """Store this flow, or the id of the one that the key has made before; raises Conflict, Limited, StoreAway."""
-        self._quotas.take(caller.user_id, 1)
         new = self._new_flow(caller.user_id, request)
-        flow_id = await self._commits.ask(_Request(caller=caller, flows=[new], key=key))
+        flow_id = await self._ask(_Request(caller=caller, flows=[new], key=key))
         return new if flow_id == new.id else flow_id
+
+    async def _ask(self, request: _Request) -> str:
+        user_id, flows = request.caller.user_id, len(request.flows)
+        self._quotas.take(user_id, flows)
+        made = ""
+        try:
+            made = await self._commits.ask(request)
+        finally:
+            if made != request.flows[0].id:
+                self._quotas.put_back(user_id, flows)
+        return made
 
     async def _commit_together(self, requests: Sequence[_Request]) -> Sequence[str | Exception]:
         try:
@@ -87,11 +95,11 @@ class Submit:
         """Store what is new; the answers are the ids of each request's first flow."""
         async with self._database.write() as transaction:
             answers = [await self._claim(transaction, request) for request in requests]
+            if self._quotas.look_at_store:
+                answers = await self._let_in(transaction, requests, answers)
             made = _made(requests, answers)
             new = [flow for request in made for flow in request.flows]
             if new:
-                for of_one in _by_user(new):
-                    await self._quotas.check(transaction, of_one)
                 await flows.add(transaction, new)
                 used = {(flow.user_id, job.node.queue_name) for flow in new for job in flow.jobs}
                 await streams.know(transaction, (queue for _, queue in used))
@@ -100,6 +108,27 @@ class Submit:
                 acts.note(transaction, [self._done(request) for request in made])
         self._remember(new)
         return answers
+
+    async def _let_in(
+        self, transaction: Transaction, requests: Sequence[_Request], answers: Sequence[str | Exception]
+    ) -> list[str | Exception]:
+        """The answers, with a refusal for each request for which its user has no room; what is not new needs none."""
+        asked = list(zip(requests, answers, strict=True))
+        users = sorted({one.caller.user_id for one, answer in asked if answer == one.flows[0].id})
+        rooms = {user_id: await self._quotas.room(transaction, user_id) for user_id in users}
+        told: list[str | Exception] = []
+        for request, answer in asked:
+            told.append(answer)
+            if answer != request.flows[0].id:
+                continue
+            size = sum(flow.stored_bytes for flow in request.flows)
+            try:
+                rooms[request.caller.user_id].take(len(request.flows), size)
+            except Limited as refusal:
+                told[-1] = refusal
+                if request.key is not None:
+                    await keys.release(transaction, request.caller.user_id, request.key)
+        return told
 
     def _remember(self, new: Sequence[NewFlow]) -> None:
         """What is known of users and queues stays known, and need not be written each time."""
@@ -140,13 +169,6 @@ class Submit:
 def _made(requests: Sequence[_Request], answers: Sequence[str | Exception]) -> list[_Request]:
     """The requests whose own flows were stored: not those that failed, or whose key had made a flow before."""
     return [request for request, answer in zip(requests, answers, strict=True) if answer == request.flows[0].id]
-
-
-def _by_user(new: Sequence[NewFlow]) -> Iterable[Sequence[NewFlow]]:
-    found: defaultdict[str, list[NewFlow]] = defaultdict(list)
-    for flow in new:
-        found[flow.user_id].append(flow)
-    return found.values()
 
 
 def _created(flow: NewFlow) -> Entry:

@@ -45,10 +45,14 @@ _WRITTEN = ("at", "actor", "token_id", "action", "target", "data")
 def note(connection: Transaction, acts: Sequence[Done]) -> None:
     """Keep these, if and only if the transaction is."""
     rows = [
-        (act.at, act.caller.name, act.caller.token_id, act.action, act.target, orjson.dumps(act.data).decode())
+        (act.at, act.caller.name, act.caller.token_id, act.action, act.target, orjson.dumps(_told(act)).decode())
         for act in acts
     ]
     connection.later(lambda driver: writing.insert(driver, Act, _WRITTEN, rows))
+
+
+def _told(act: Done) -> Mapping[str, Any]:
+    return act.data if act.caller.acts_for is None else {**act.data, "user": act.caller.acts_for}
 
 
 async def newest(connection: Transaction, actor: str | None, before: int | None, limit: int) -> list[ActView]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from bullflow.store.sql import insert_or_leave
 from bullflow.store.tables import IdempotencyKey
@@ -15,6 +15,12 @@ class Key:
 
     key: str
     fingerprint: str
+
+
+async def release(connection: Transaction, user_id: str, key: Key) -> None:
+    """The flow for which the key was claimed is not made after all."""
+    ours = (IdempotencyKey.user_id == user_id, IdempotencyKey.key == key.key)
+    await connection.execute(delete(IdempotencyKey).where(*ours))
 
 
 async def claim(connection: Transaction, user_id: str, key: Key, flow_id: str, now: int) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from bullflow.flow.facts import Json
 from bullflow.flow.states import JobStatus
+from bullflow.store import usage
 from bullflow.store.sql import none_of, one_of
 from bullflow.store.tables import Flow, FlowJob
 from bullflow.store.transaction import Transaction
@@ -46,6 +47,11 @@ async def begin(connection: Transaction, flow_id: str, now: int) -> None:
     )
 
 
-async def set_data(connection: Transaction, job_id: str, data: Json) -> None:
-    """What the job is given in its next run."""
+async def set_data(connection: Transaction, user_id: str, job_id: str, data: Json) -> None:
+    """What the job of this user is given in its next run."""
+    found = await connection.execute(select(FlowJob.flow_id, FlowJob.data).where(FlowJob.id == job_id))
+    job = found.one()
+    more = data.size - Json(job.data).size
     await connection.execute(update(FlowJob).where(FlowJob.id == job_id).values(data=data.text))
+    await connection.execute(update(Flow).where(Flow.id == job.flow_id).values(stored_bytes=Flow.stored_bytes + more))
+    connection.later(lambda driver: usage.write(driver, [(user_id, more)]))

@@ -44,7 +44,7 @@ class NewSession:
 class Credential:
     """What is kept of a token, or of a session and its token, with its user.
 
-    `is_open`: the token was not revoked, and the user is not disabled.
+    `is_valid`: the token was not revoked, and the user is not disabled.
     """
 
     token_id: str
@@ -55,7 +55,7 @@ class Credential:
     scopes: frozenset[Scope]
     expires_at: int | None
     last_used_at: int | None
-    is_open: bool
+    is_valid: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ def _credential(row: Any) -> Credential | None:
         scopes=_scopes(row.scopes),
         expires_at=min((end for end in ends if end is not None), default=None),
         last_used_at=row.last_used_at,
-        is_open=row.revoked_at is None and row.disabled_at is None,
+        is_valid=row.revoked_at is None and row.disabled_at is None,
     )
 
 

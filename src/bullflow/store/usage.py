@@ -11,6 +11,8 @@ from bullflow.store.sql import one_of
 from bullflow.store.tables import UNFINISHED, Flow
 from bullflow.store.transaction import Transaction
 
+MOST_SETTLED = 2_000
+
 
 def write(driver: Connection, added: Iterable[tuple[str, int]]) -> None:
     """Users, and bytes that each has come to have; a part of a larger piece of work."""
@@ -43,14 +45,19 @@ async def running(connection: Transaction, user_id: str, most: int) -> int:
 
 
 async def settle(connection: Transaction) -> int:
-    """Put together what was added meanwhile, so that each user has one row; returns how many rows there were less."""
-    many = select(Usage.user_id).group_by(Usage.user_id).having(func.count() > 1)
-    rows = await connection.execute(delete(Usage).where(Usage.user_id.in_(many)).returning(Usage.user_id, Usage.bytes))
+    """Put together some of what was added, so that each user has few rows; returns how many rows there are less."""
+    oldest = (await connection.execute(select(Usage.n, Usage.user_id).order_by(Usage.n).limit(MOST_SETTLED))).all()
+    times = Counter(row.user_id for row in oldest)
+    many = [row.n for row in oldest if times[row.user_id] > 1]
+    if not many:
+        return 0
+    found = await connection.execute(
+        delete(Usage)
+        .where(Usage.n <= many[-1], Usage.user_id.in_([user_id for user_id, rows in times.items() if rows > 1]))
+        .returning(Usage.user_id, Usage.bytes)
+    )
     sums: Counter[str] = Counter()
-    found = 0
-    for row in rows:
+    for row in found:
         sums[row.user_id] += row.bytes
-        found += 1
-    if sums:
-        await connection.execute(insert(Usage), [{"user_id": user, "bytes": size} for user, size in sums.items()])
-    return found - len(sums)
+    await connection.execute(insert(Usage), [{"user_id": user, "bytes": size} for user, size in sums.items()])
+    return len(many) - len(sums)

@@ -69,6 +69,12 @@ async def set_disabled(connection: Transaction, name: str, at: int | None) -> No
         raise NotFound("user", name)
 
 
+async def lock(connection: Transaction, user_id: str) -> None:
+    """Let nobody else who does the same go on before this transaction has ended. (On SQLite nobody else writes.)"""
+    if connection.dialect.name != "sqlite":
+        await connection.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+
+
 async def touch(connection: Transaction, name: str) -> None:
     """Write what is there already, to see whether anything can be written."""
     await connection.execute(update(User).where(User.name == name).values(name=name))

@@ -59,5 +59,6 @@ async def settle(connection: Transaction) -> int:
     sums: Counter[str] = Counter()
     for row in found:
         sums[row.user_id] += row.bytes
-    await connection.execute(insert(Usage), [{"user_id": user, "bytes": size} for user, size in sums.items()])
+    if sums:  # unless another leader, who has just been replaced, was faster
+        await connection.execute(insert(Usage), [{"user_id": user, "bytes": size} for user, size in sums.items()])
     return len(many) - len(sums)

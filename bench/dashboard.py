@@ -36,6 +36,15 @@ _FRAMES = """(seconds) => new Promise((resolve) => {
   requestAnimationFrame(note);
 })"""
 
+_SEEN = """
+  new MutationObserver(() => {
+    if (window.seenAfter === undefined && document.querySelector('main')?.textContent.includes('%s')) {
+      requestAnimationFrame(() => { window.seenAfter ??= performance.now(); });
+    }
+  }).observe(document, { subtree: true, childList: true, characterData: true });
+"""
+"""Noted in the page itself: a driver that asks whether something is there finds out up to half a second later."""
+
 
 async def dashboard(running: Running) -> list[Row]:
     """Rows about pages, a flow of 10,000 jobs, and a flow that changes 60 times a second."""
@@ -92,10 +101,10 @@ async def _opened(title: str, url: str, text: str) -> Row:
     times = []
     for _ in range(ROUNDS):
         async with _page() as page:
-            start = time.perf_counter()
+            await page.add_init_script(_SEEN % text)
             await page.goto(url, wait_until="commit")
-            await page.get_by_role("main").get_by_text(text, exact=True).nth(1 if text == "child" else 0).wait_for()
-            times.append((time.perf_counter() - start) * 1000)
+            await page.get_by_role("main").get_by_text(text, exact=True).first.wait_for()
+            times.append(float(await page.evaluate("window.seenAfter")))
     return title, f"{statistics.median(times):.0f} ms ({min(times):.0f} to {max(times):.0f})"
 
 

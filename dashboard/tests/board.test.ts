@@ -1,12 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { FlowListener } from "../src/api/live";
 import type { Flow } from "../src/api/types";
 import { Board } from "../src/board/board";
 import type { OutlinedJob } from "../src/board/jobs";
+import { eachTest } from "./support/eachTest";
 import { anEntry } from "./support/events";
 import { aFlow } from "./support/flows";
-import { Frames } from "./support/frames";
-import { FAKED, Service, settled } from "./support/service";
+import type { Frames } from "./support/frames";
+import { settled, type Service } from "./support/service";
 import { outlined } from "./support/trees";
 
 const line = vi.hoisted(() => ({ follows: [] as { after: number; listener: FlowListener }[] }));
@@ -23,13 +24,11 @@ vi.mock("../src/api/live", () => ({
 let service: Service;
 let frames: Frames;
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: [...FAKED] });
-  service = new Service();
-  frames = new Frames();
+eachTest((itsService, itsFrames) => {
+  service = itsService;
+  frames = itsFrames;
   line.follows = [];
 });
-afterEach(() => void vi.useRealTimers());
 
 describe("a board", () => {
   test("reads the outline, and follows the log from its last entry on", async () => {

@@ -1,19 +1,18 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { EventLog, Reading } from "../src/board/log";
+import { eachTest } from "./support/eachTest";
 import { entries } from "./support/events";
-import { Frames } from "./support/frames";
+import type { Frames } from "./support/frames";
 import { aLog, FakeBoard } from "./support/logs";
-import { FAKED, Service, settled, type Question } from "./support/service";
+import { settled, type Question, type Service } from "./support/service";
 
 let service: Service;
 let frames: Frames;
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: [...FAKED] });
-  service = new Service();
-  frames = new Frames();
+eachTest((itsService, itsFrames) => {
+  service = itsService;
+  frames = itsFrames;
 });
-afterEach(() => void vi.useRealTimers());
 
 describe("what is in sight", () => {
   test("is asked for in windows of 500, and is there afterwards", async () => {

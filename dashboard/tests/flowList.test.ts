@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { AllListener } from "../src/api/live";
 import { NO_FILTERS, type Filters } from "../src/pages/flows/filters";
 import { FlowList } from "../src/pages/flows/flowList";
+import { eachTest } from "./support/eachTest";
 import { aFlow, aPage, flowsDown } from "./support/flows";
-import { Frames } from "./support/frames";
-import { FAKED, Service, settled } from "./support/service";
+import type { Frames } from "./support/frames";
+import { settled, type Service } from "./support/service";
 
 const line = vi.hoisted(() => ({ listener: null as AllListener | null }));
 vi.mock("../src/api/live", () => ({
@@ -19,12 +20,10 @@ vi.mock("../src/api/live", () => ({
 let service: Service;
 let frames: Frames;
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: [...FAKED] });
-  service = new Service();
-  frames = new Frames();
+eachTest((itsService, itsFrames) => {
+  service = itsService;
+  frames = itsFrames;
 });
-afterEach(() => void vi.useRealTimers());
 
 test("a list asks for its first page, with its filters, and shows it", async () => {
   const list = opened({ ...NO_FILTERS, status: "failed", tag: "a b" });

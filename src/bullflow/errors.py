@@ -4,6 +4,7 @@ BullflowError
 ├── Invalid                   a request breaks rules; carries every fault at once
 │   └── Malformed             what came is not JSON at all
 ├── Unauthenticated           what a request carries names nobody who may come in
+│   └── Revoked               … any more, though it did when they came in
 ├── Forbidden                 somebody who is known may not do this
 ├── Limited                   a user has reached one of the limits; later it may work
 │   └── StoreFull             of what may be stored
@@ -53,6 +54,7 @@ __all__ = [
     "ReaderAway",
     "ResultNotJson",
     "ResultTooLarge",
+    "Revoked",
     "ServiceAway",
     "StoreAway",
     "StoreFull",
@@ -100,6 +102,13 @@ class Malformed(Invalid):
 
 class Unauthenticated(BullflowError):
     """Nobody may come in with what the request carries."""
+
+
+class Revoked(Unauthenticated):
+    """What somebody came in with holds no longer, while they are still here."""
+
+    def __init__(self) -> None:
+        super().__init__("The token, or the session, with which this began opens nothing any more.")
 
 
 class Forbidden(BullflowError):

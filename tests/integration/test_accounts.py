@@ -19,6 +19,7 @@ from bullflow.settings import load
 from support.eventually import eventually
 from support.servers import Valkey
 from support.service import Service, running, settings_for
+from support.shapes import problem_of
 from support.sockets import connected
 from support.stage import Stage
 from support.tenants import ADMIN, Tenant, add_token, revoke, tenant, with_token
@@ -47,10 +48,7 @@ async def root(service: Service) -> AsyncIterator[Tenant]:
 
 
 def detail_of(answer: httpx.Response, status: int) -> str:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    told: str = answer.json()["detail"]
-    return told
+    return problem_of(answer, status).detail
 
 
 class TestTokens:

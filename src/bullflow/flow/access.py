@@ -1,7 +1,6 @@
 """Who asks, what they may do, and which queues they may use."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -54,7 +53,6 @@ class Caller:
         return replace(self, user_id=user_id, queues=queues, acts_for=name)
 
 
-def allows(patterns: Iterable[str], queue_name: str) -> bool:
+def allows(patterns: tuple[str, ...], queue_name: str) -> bool:
     """Whether a queue is among those that somebody may use; without patterns all are."""
-    patterns = tuple(patterns)
     return not patterns or any(fnmatchcase(queue_name, pattern) for pattern in patterns)

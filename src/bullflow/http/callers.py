@@ -1,8 +1,8 @@
 """Who asks: by a token in the header, or by the session that a browser keeps in a cookie.
 
 A browser sends its cookie along whatever page asks. So the cookie is not sent at all from other sites (SameSite), and
-where something is to change, or a socket to be opened, the browser must say that the page is ours (`Origin`, which
-`OwnOrigins` compares).
+where something is to change, or a socket to be opened, the browser must say where the page is from (`Origin`). A
+session counts for pages of the very host and port alone; `OwnOrigins` lets some others in, but not with it.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect
 
-from bullflow.errors import Away, BullflowError, Forbidden, Limited, Malformed, NotFound, Unauthenticated
+from bullflow.errors import Away, BullflowError, Forbidden, Limited, Malformed, NotFound, Revoked, Unauthenticated
 from bullflow.flow.access import Caller, Scope
 from bullflow.http.callers import Whose, shown_by, until_refused
 from bullflow.http.outbox import GivenUp, Outbox
@@ -130,7 +130,7 @@ class _Connection:
         self._all: _AllFlows | None = None
 
     async def serve(self, refused: Coroutine[Any, Any, None]) -> None:
-        """Until the client goes, or is too slow, or `refused` has returned; raises Unauthenticated then."""
+        """Until the client goes, or is too slow, or `refused` has returned; raises Revoked then."""
         parts = [
             asyncio.create_task(part)
             for part in (self._send_all(), self._receive_all(), self._outbox.given_up(), refused)
@@ -145,7 +145,7 @@ class _Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if is_refused:
-            raise Unauthenticated("The token, or the session, with which this began opens nothing any more.")
+            raise Revoked
         if self._outbox.is_given_up:
             await self._cut_off()
 

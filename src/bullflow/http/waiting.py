@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from bullflow.errors import Unauthenticated
+from bullflow.errors import Revoked
 from bullflow.flow.access import Caller
 from bullflow.flow.states import FLOW_ENDED, LogEvent
 from bullflow.http.callers import until_refused
@@ -35,7 +35,7 @@ class _End:
 async def ended_flow(rooms: Rooms, caller: Caller, flow_id: str, within: float, shown: str | None) -> FlowView:
     """The flow when it has ended, or as it is after so many seconds; raises NotFound, Limited.
 
-    Raises Unauthenticated when what was `shown` opens nothing any more meanwhile.
+    Raises Revoked when what was `shown` opens nothing any more meanwhile.
     """
     if within <= 0:
         return await _read(rooms, caller, flow_id)
@@ -61,7 +61,7 @@ async def _heard(rooms: Rooms, end: _End, shown: str | None) -> None:
     try:
         await asyncio.wait({heard, refused}, return_when=asyncio.FIRST_COMPLETED)
         if refused.done():
-            raise Unauthenticated("The token, or the session, with which this began opens nothing any more.")
+            raise Revoked
     finally:
         heard.cancel()
         refused.cancel()

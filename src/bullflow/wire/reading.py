@@ -185,7 +185,9 @@ class Reading:
             self._report(error, body, place)
             return None
         if not allows(self._limits.queues, fields.queue_name):
-            self._fault(Fault(f"{place.pointer}/queueName", f"is not among your queues: {_told(self._limits.queues)}"))
+            self._fault(
+                Fault(f"{place.pointer}/queueName", f"is not among your queues: {', '.join(self._limits.queues)}")
+            )
         data = self._data(fields.data, place, fields.opts.size_limit)
         opts = body.get("opts", {})
         return Node(
@@ -287,10 +289,6 @@ _DETAILS: Mapping[str, str] = {
     "model_type": "must be an object with at least name and queueName",
     "string_pattern_mismatch": "must not contain control characters, and in queue names no ':', '{' or '}'",
 }
-
-
-def _told(patterns: tuple[str, ...]) -> str:
-    return ", ".join(patterns)
 
 
 def _step(step: int | str) -> str:

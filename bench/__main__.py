@@ -1,6 +1,6 @@
 """`make bench`: every figure of docs/performance.md, ours beside the peers', in one run.
 
-Names choose measurements; their figures then replace those of the last report. The last five names
+Names choose measurements; their figures then replace those of the last report. The last six names
 are measured only when they are named.
 """
 
@@ -23,6 +23,7 @@ from bench.databases import SQLITE, Store, postgres
 from bench.end_to_end import end_to_end
 from bench.figures import Curves, Figure
 from bench.hostile import hostile
+from bench.hour import hour
 from bench.load import load
 from bench.lone import lone
 from bench.measure import Row
@@ -155,6 +156,7 @@ BY_NAME_ONLY: dict[str, Callable[[str | None], list[Row]]] = {
     "recovery": _of_one(recovery),
     "dashboard": _of_one(dashboard),
     "hostile": _of_one(hostile),
+    "hour": _of_one(hour),
     "checks": checks,
 }
 

@@ -64,7 +64,7 @@ def _of(running: Running, flow_id: str) -> str:
 
 
 @asynccontextmanager
-async def _page() -> AsyncIterator[Page]:
+async def new_page() -> AsyncIterator[Page]:
     """A page of a browser of its own, which has started and has nothing in its cache."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
@@ -77,7 +77,7 @@ async def _page() -> AsyncIterator[Page]:
 
 async def _weight(url: str, name: str) -> Row:
     """What came over the line for files of the dashboard."""
-    async with _page() as page:
+    async with new_page() as page:
         session = await page.context.new_cdp_session(page)
         sizes: dict[str, float] = {}
         ours: set[str] = set()
@@ -100,7 +100,7 @@ def _note(ours: set[str], event: dict[str, dict[str, str]]) -> None:
 async def _opened(title: str, url: str, text: str) -> Row:
     times = []
     for _ in range(ROUNDS):
-        async with _page() as page:
+        async with new_page() as page:
             await page.add_init_script(_SEEN % text)
             await page.goto(url, wait_until="commit")
             await page.get_by_role("main").get_by_text(text, exact=True).first.wait_for()
@@ -115,18 +115,18 @@ async def _updates(running: Running, client: AsyncClient) -> list[Row]:
     for number, child in enumerate(request["children"]):
         child["opts"] = {"delay": 5_000 + number * 2_000 // UPDATES_A_SECOND}
     created = await client.create(request)
-    async with _page() as page:
+    async with new_page() as page:
         await page.goto(_of(running, created.id))
         await page.get_by_role("main").get_by_text("active").first.wait_for()
         session = await page.context.new_cdp_session(page)
         await session.send("HeapProfiler.enable")
-        before = await _heap(session)
+        before = await heap(session)
         start, seen = time.perf_counter(), (await client.get(created.id)).last_seq
         times = await page.evaluate(_FRAMES, WATCHED_FOR)
         rate = ((await client.get(created.id)).last_seq - seen) / (time.perf_counter() - start)
         await client.wait(created.id, timeout=UPDATED_FOR * 3)
         await asyncio.sleep(2)
-        after = await _heap(session)
+        after = await heap(session)
     gaps = [later - earlier for earlier, later in pairwise(times)]
     late = sum(gap > 1.5 * FRAME for gap in gaps) / len(gaps)
     return [
@@ -138,7 +138,7 @@ async def _updates(running: Running, client: AsyncClient) -> list[Row]:
     ]
 
 
-async def _heap(session: CDPSession) -> float:
+async def heap(session: CDPSession) -> float:
     """MiB in use when all garbage is gone."""
     await session.send("HeapProfiler.collectGarbage")
     return float((await session.send("Runtime.getHeapUsage"))["usedSize"]) / 2**20

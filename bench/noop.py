@@ -3,6 +3,7 @@
 The noted kind does the same, and says when.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -40,6 +41,14 @@ async def noted_parent(job: Job) -> dict[str, float]:
     return {"began": began, "last": last, "returned": time.time()}
 
 
+@worker.task("ticking")
+async def ticking_job(job: Job) -> None:
+    """Says each second how far it is, for so many seconds."""
+    for second in range(job.data):
+        await job.progress(100 * second // job.data)
+        await asyncio.sleep(1)
+
+
 def _checked(values: Sequence[Any], children: int) -> Sequence[Any]:
     if len(values) != children:
         raise ValueError(f"{len(values)} values from {children} children")
@@ -54,3 +63,9 @@ def flow(children: int = CHILDREN, *, kind: str = "", queue: str = QUEUE) -> dic
         "data": children,
         "children": [{"name": f"{kind}child", "queueName": queue, "data": number} for number in range(children)],
     }
+
+
+def ticking(jobs: int, seconds: int) -> dict[str, Any]:
+    """A parent of so many jobs, each of which reports its progress once a second for so long."""
+    children = [{"name": "ticking", "queueName": QUEUE, "data": seconds} for _ in range(jobs)]
+    return {"name": "ticking", "queueName": QUEUE, "data": 0, "children": children}

@@ -52,7 +52,7 @@ class Recording(Protocol):
 
     async def caught_up(self) -> None: ...
 
-    async def hold(self, transaction: Transaction) -> None: ...
+    def hold(self, transaction: Transaction) -> None: ...
 
     async def settle(self, facts: Sequence[tuple[str, Fact]]) -> None: ...
 
@@ -157,7 +157,7 @@ class Auditor:
         if not await self._mark.write(str(sign.mark), shown.text):
             return  # it was wiped meanwhile, or somebody else leads: the next look decides
         async with self._database.write(replayable=True) as transaction:
-            await self._recorder.hold(transaction)
+            self._recorder.hold(transaction)
             await audits.remember(transaction, self._prefix, sign)
         self._remembered = sign
 
@@ -231,7 +231,7 @@ class Auditor:
             return
         gone = await self._certainly_gone([drift for drift in drifts if drift.all_gone], jobs)
         async with self._database.write() as transaction:
-            await self._recorder.hold(transaction)
+            self._recorder.hold(transaction)
             changes = await self._keep(transaction, {drift.flow_id: drift for drift in drifts}, gone)
         self.log.warning("auditor.recovered", flows=len(changes.flows), jobs=len(changes.jobs))
         self._changed(changes)

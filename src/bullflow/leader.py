@@ -77,7 +77,7 @@ class Leader:
             await self._rest(3)
             try:
                 async with self._database.write() as transaction:
-                    await leases.hold(transaction, held, self._clock(), self._term)
+                    leases.hold(transaction, held, self._clock(), self._term)
             except LeadershipLost:
                 raise
             except Exception as error:

@@ -137,13 +137,13 @@ async def _acquire(database: Database, holder: str, now: int = START, name: str 
 
 async def _hold(database: Database, held: Held, now: int) -> None:
     async with database.write() as transaction:
-        await leases.hold(transaction, held, now, TERM)
+        leases.hold(transaction, held, now, TERM)
 
 
 async def _write_as(database: Database, held: Held, queue: str, now: int) -> None:
     async with database.write(replayable=True) as transaction:
         await streams.know(transaction, [queue])
-        await leases.hold(transaction, held, now, TERM)
+        leases.hold(transaction, held, now, TERM)
 
 
 async def _release(database: Database, held: Held) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from bullflow.errors import StoreAway
 from bullflow.store import database as database_module
@@ -225,8 +225,8 @@ async def test_whoever_stops_in_the_middle_of_a_transaction_does_not_keep_its_ro
         await stop_in_the_middle()
 
 
-async def nothing(_: Transaction) -> None:
-    """Between two statements."""
+async def between_statements(transaction: Transaction) -> None:
+    await transaction.execute(select(1))
 
 
 async def copy_begun(transaction: Transaction) -> None:
@@ -240,7 +240,7 @@ async def copy_begun(transaction: Transaction) -> None:
     await transaction._in_thread(begin)
 
 
-@pytest.mark.parametrize("where", [nothing, copy_begun])
+@pytest.mark.parametrize("where", [between_statements, copy_begun])
 async def test_whoever_stops_in_the_middle_of_a_transaction_does_not_keep_the_lease(
     postgres: PostgresServer, where: Callable[[Transaction], Awaitable[None]]
 ) -> None:
@@ -260,11 +260,11 @@ async def test_whoever_stops_in_the_middle_of_a_transaction_does_not_keep_the_le
 
         async def stop_in_the_middle() -> None:
             async with first.write() as transaction:
-                await leases.hold(transaction, held, 0, term)
+                leases.hold(transaction, held, 0, term)
                 await where(transaction)
                 taken = await eventually(taken_over, within=9)
                 assert taken.token > held.token
-                await leases.hold(transaction, held, 0, term)
+                leases.hold(transaction, held, 0, term)
 
         with pytest.raises(StoreAway):
             await stop_in_the_middle()

@@ -20,6 +20,9 @@ from support.service import Service, running, settings_for
 from support.stage import Stage, job, jobs_by_key, statuses
 
 
+MARK = b"bullflow:bull:mark"
+
+
 @pytest_asyncio.fixture
 async def own_valkey(data_dir: Path) -> AsyncIterator[Valkey]:
     """A Valkey that a test may wipe."""
@@ -41,7 +44,7 @@ async def lossy(
     """A service of the stage over an engine of its own."""
 
     async def marked() -> bool:
-        return bool(await engine.exists("bullflow:bull:mark"))
+        return bool(await engine.exists(MARK))
 
     async with running(settings_for(store_url, own_valkey.url, "bull", data_dir), [stage.worker()]) as service:
         await eventually(marked)
@@ -121,11 +124,23 @@ class Snapshot:
             return cls({name: (await raw.dump(name), max(0, await raw.pttl(name))) for name in names})
 
     async def put_back(self, url: str) -> None:
+        """When the service has looked at the engine since: it may take until then that the loss would be noticed."""
+        await self._marked_since(url)
         async with Redis.from_url(url) as raw, raw.pipeline(transaction=True) as pipe:
             pipe.flushall()
             for name, (value, ttl) in self._keys.items():
                 pipe.restore(name, ttl, value)
             await pipe.execute()
+
+    async def _marked_since(self, url: str) -> None:
+        marks = {self._keys[MARK][0]}
+
+        async def moved_twice() -> bool:
+            marks.add(await raw.dump(MARK))
+            return len(marks) > 2  # with the second one the first is certain to be in the store
+
+        async with Redis.from_url(url) as raw:
+            await eventually(moved_twice)
 
 
 async def test_what_has_ended_does_not_run_again_when_the_engine_has_forgotten_its_end(

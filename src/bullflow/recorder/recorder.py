@@ -134,9 +134,9 @@ class Recorder:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def hold(self, transaction: Transaction) -> None:
-        """Renew the lease inside a transaction of somebody else; raises LeadershipLost."""
-        await leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
+    def hold(self, transaction: Transaction) -> None:
+        """Renew the lease inside a transaction of somebody else, which fails if it has changed hands."""
+        leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
 
     async def settle(self, facts: Sequence[tuple[str, Fact]]) -> None:
         """Record what no stream tells any more; with each fact goes the queue of its job."""
@@ -177,7 +177,7 @@ class Recorder:
         children = sorted({fact.child for fact in facts if fact.child is not None})
         async with self._database.write(replayable=True) as transaction:
             # It goes along with the first statement, and all writing with the commit: two ways into a thread in all.
-            leases.hold_with_next(transaction, self._lease.held, self._clock(), self._lease.term)
+            leases.hold(transaction, self._lease.held, self._clock(), self._lease.term)
             grown = await self._growth.take_in(transaction, growths)
             jobs, flows = await states.load_for_fold(transaction, job_ids, children)
             changes = fold(jobs, flows, facts)

@@ -62,13 +62,8 @@ _END_WHO_STANDS_STILL = text("""
 """)
 
 
-async def hold(connection: Transaction, lease: Held, now: int, term: timedelta) -> None:
-    """Renew inside a transaction; raises LeadershipLost when the lease has changed hands."""
-    await connection.run(lambda driver: _renew(driver, lease, now, term))
-
-
-def hold_with_next(connection: Transaction, lease: Held, now: int, term: timedelta) -> None:
-    """Renew before whatever is asked next, which raises LeadershipLost then."""
+def hold(connection: Transaction, lease: Held, now: int, term: timedelta) -> None:
+    """Renew with whatever is asked next, or with the commit, which raises LeadershipLost if it has changed hands."""
     connection.later(lambda driver: _renew(driver, lease, now, term))
 
 

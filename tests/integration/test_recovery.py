@@ -19,7 +19,6 @@ from support.servers import Valkey
 from support.service import Service, running, settings_for
 from support.stage import Stage, job, jobs_by_key, statuses
 
-
 MARK = b"bullflow:bull:mark"
 
 

@@ -35,14 +35,13 @@ async def hour(running: Running) -> list[Row]:
         made: list[str] = []
         arriving = asyncio.create_task(_arriving(client, made))
         looks = [await _look(sessions)]
-        start, seen = time.perf_counter(), (await client.get(ticks.id)).last_seq
+        start = time.perf_counter()
         for number in range(1, MINUTES // LOOKED_EVERY + 1):
             await asyncio.sleep(start + number * LOOKED_EVERY * 60 - time.perf_counter())
             looks.append(await _look(sessions))
             print(*(f"{name} {look:.1f} MiB;" for name, look in looks[-1].items()), file=sys.stderr, flush=True)
-        updates = (await client.get(ticks.id)).last_seq - seen
         arriving.cancel()
-    counts = {**dict.fromkeys(paths, f"{updates:,} updates"), LISTED: f"{len(made):,} new flows"}
+    counts = {**dict.fromkeys(paths, f"{JOBS * MINUTES * 60:,} reports"), LISTED: f"{len(made):,} new flows"}
     return [
         (f"heap of the {name} every {LOOKED_EVERY} minutes, {count} in all", _line(looks, name))
         for name, count in counts.items()

@@ -244,6 +244,11 @@ class TestSessions:
             assert (await browser.get("/me")).status_code == 401
             browser.cookies.set(COOKIE, cookie.split("=", 1)[1].split(";")[0])
             assert (await browser.get("/me")).status_code == 401
+            assert (await browser.delete("/session")).status_code == 204
+        async with with_token(service, "alice", scopes=ADMIN) as admin:
+            acts = (await admin.http.get("/audit", params={"actor": "alice"})).json()["items"]
+            assert [act["action"] for act in acts] == ["session.close", "flow.create", "session.open"]
+            assert {act["tokenId"] for act in acts} == {alice.token_id}
 
     async def test_a_wrong_token_opens_no_session(self, service: Service) -> None:
         async with self.browser(service) as browser:

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from bullflow.http import bodies, protocol
 from bullflow.http.callers import COOKIE
+from bullflow.store import views
 from support.servers import SqliteServer, Valkey
 from support.service import Service, running, settings_for
 from support.shapes import problem_of
@@ -36,6 +37,16 @@ async def test_every_answer_says_that_it_is_no_page_to_be_framed_or_guessed_at(s
         policy = (await service.http.get(path)).headers["content-security-policy"]
         assert "frame-ancestors 'none'" in policy
         assert "script-src" not in policy or "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
+
+
+async def test_so_does_the_answer_to_a_fault_of_the_service(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(views, "flows", broken)
+    answer = await service.http.get("/flows")
+    assert problem_of(answer, 500).detail == "The service has a fault; its log says more."
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
 async def test_pages_of_a_site_that_is_named_may_use_the_api_without_cookies(service: Service) -> None:

@@ -11,7 +11,7 @@ from support.servers import SqliteServer, Valkey
 from support.service import Service, running, settings_for
 from support.shapes import problem_of
 from support.sockets import connected
-from support.tenants import Tenant, tenant
+from support.tenants import ADMIN, Tenant, tenant
 
 FLOW = {"name": "a", "queueName": "nobodys"}
 LIMITS = {
@@ -53,6 +53,16 @@ async def test_whoever_creates_too_fast_is_told_when_to_come_again_and_nobody_el
         assert (await bob.http.post("/flows", json=FLOW)).status_code == 201
 
 
+async def test_a_refusal_ends_the_connection_only_where_the_body_was_not_read(service: Service, alice: Tenant) -> None:
+    await alice.http.post("/flows/bulk", json={"flows": [FLOW] * 4})
+    read = await alice.http.post("/flows", json=FLOW)
+    assert (read.status_code, read.headers.get("connection")) == (429, None)
+    unread = await service.http.post("/flows", json=FLOW)
+    assert (unread.status_code, unread.headers.get("connection")) == (401, "close")
+    without = await service.http.post("/flows/x/cancel")
+    assert (without.status_code, without.headers.get("connection")) == (401, None)
+
+
 async def test_what_is_only_checked_takes_nothing(alice: Tenant) -> None:
     for _ in range(10):
         assert (await alice.http.post("/flows?dryRun=true", json=FLOW)).status_code == 200
@@ -76,6 +86,19 @@ async def test_too_much_in_the_store_is_a_413_until_something_is_deleted(alice: 
 
     await eventually(is_gone)
     assert (await alice.http.post("/flows", json={**FLOW, "data": "x" * 200})).status_code == 201
+
+
+async def test_what_an_admin_watches_of_somebody_counts_as_the_admins(service: Service, alice: Tenant) -> None:
+    async with (
+        tenant(service, "root", scopes=ADMIN) as root,
+        connected(service.url, query="?user=alice", additional_headers=root.headers) as first,
+        connected(service.url, query="?user=alice", additional_headers=root.headers) as second,
+        connected(service.url, additional_headers=alice.headers) as own,
+    ):
+        for socket in (first, second, own):
+            assert (await socket.answer("ping"))["type"] == "pong"
+        async with connected(service.url, query="?user=alice", additional_headers=root.headers) as third:
+            assert (await third.closed())[0] == 4029
 
 
 async def test_sockets_and_streams_are_counted_together(service: Service, alice: Tenant) -> None:

@@ -266,6 +266,23 @@ class TestWatching:
         with pytest.raises(ApiError, match="too-many-subscriptions: as it is"):
             await anext(client.watch("f1"))
 
+    async def test_too_many_sockets_are_waited_out_by_who_had_one_and_raised_to_who_had_none(
+        self, service: SmallService, client: AsyncClient
+    ) -> None:
+        service.add_flow("f1")
+        service.cuts = {2: 1011}
+        waiting = asyncio.create_task(client.wait("f1", timeout=60))
+        await service.subscribed(1)
+        service.errors = ["too-many-sockets", "too-many-sockets"]
+        await service.tell("f1", "job.active", "a")
+        await service.subscribed(4)
+        await service.tell("f1", "flow.completed")
+        assert (await waiting).status == "completed"
+
+        service.errors = ["too-many-sockets"]
+        with pytest.raises(ApiError, match="too-many-sockets"):
+            await anext(client.watch("f1"))
+
     async def test_a_refused_token_is_raised_and_not_tried_again(self, service: SmallService) -> None:
         ended_flow(service)
         service.token = "right"

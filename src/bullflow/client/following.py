@@ -24,9 +24,10 @@ from bullflow.wire import Event, Progress
 CLOSE_TIMEOUT = 1.0
 SWITCHING_PROTOCOLS = 101
 BAD_REQUEST = 400
+TOO_MANY = 429
 POLICY_VIOLATION = 1008
 _REFUSED_STATUSES = frozenset(range(400, 500)) - {408, 425, 429}
-_STATUSES = {"unauthenticated": 401, "forbidden": 403, "too-many-sockets": 429}
+_STATUSES = {"unauthenticated": 401, "forbidden": 403, "too-many-sockets": TOO_MANY}
 _ENDS = frozenset({LogEvent.FLOW_COMPLETED, LogEvent.FLOW_FAILED, LogEvent.FLOW_CANCELLED})
 
 
@@ -78,7 +79,7 @@ async def follow(
     url: str, seen: Progression, *, headers: Mapping[str, str], timeout: float
 ) -> AsyncGenerator[Event | Progress]:
     """What comes after `seen`, over as many connections as it takes, until the flow has ended."""
-    was_connected, pauses = False, Pauses()
+    was_connected, has_heard, pauses = False, False, Pauses()
     while not seen.is_over:
         try:
             async with _dial(url, headers, timeout) as socket:
@@ -86,6 +87,7 @@ async def follow(
                 await socket.send(json.dumps({"action": "subscribe", "flowId": seen.flow_id, "after": seen.seq}))
                 while not seen.is_over:
                     entry = _read(seen, await socket.recv())
+                    has_heard = True
                     if entry is not None:
                         pauses.reset()
                         yield entry
@@ -94,6 +96,10 @@ async def follow(
             if not was_connected:
                 raise ServiceAway(url, error) from error
             await pauses.rest()
+        except ApiError as error:
+            if error.status != TOO_MANY or not has_heard:
+                raise
+            await pauses.rest()  # the service still counts the connection that was lost
 
 
 def _dial(url: str, headers: Mapping[str, str], timeout: float) -> connect:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from bullflow import wire
 from bullflow.http import accounts, control, creating, events, flows, health, live, pages, problems, queues
@@ -51,6 +52,10 @@ class App(FastAPI):
             self.openapi_schema = schema
         return self.openapi_schema
 
+    def build_middleware_stack(self) -> ASGIApp:
+        # Around what answers for a fault as well, which Starlette has outside of all middleware.
+        return SafeHeaders(super().build_middleware_stack())
+
 
 def create_app(rooms: Rooms) -> FastAPI:
     """The application over these rooms."""
@@ -71,7 +76,6 @@ def create_app(rooms: Rooms) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
             expose_headers=["Location", "Retry-After"],
         )
-    app.add_middleware(SafeHeaders)
     return app
 
 

@@ -14,6 +14,7 @@ from fastapi import Request
 
 from bullflow.http.problems import Compressed, NotJson, TooLarge, TooSlow
 from bullflow.http.rooms import Rooms
+from bullflow.http.unread import note_read
 
 SMALL, LARGE = 32 * 1024, 256 * 1024
 """Bytes."""
@@ -55,9 +56,11 @@ async def read_body(request: Request, limit: int, *, large: Callable[[], object]
         raise TooLarge(limit)
     try:
         async with asyncio.timeout(READ_WITHIN.total_seconds()):
-            return await _received(request, limit, large)
+            body = await _received(request, limit, large)
     except TimeoutError:
         raise TooSlow(READ_WITHIN) from None
+    note_read(request)
+    return body
 
 
 async def _received(request: Request, limit: int, large: Callable[[], object]) -> bytes:
@@ -69,8 +72,3 @@ async def _received(request: Request, limit: int, large: Callable[[], object]) -
         if len(body) > limit:
             raise TooLarge(limit)
     return bytes(body)
-
-
-def has_none(request: Request) -> bool:
-    """Whether the request has no body at all."""
-    return "transfer-encoding" not in request.headers and request.headers.get("content-length", "0") == "0"

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from bullflow import wire
 from bullflow.flow.access import Caller
-from bullflow.http.bodies import has_none, read_large
+from bullflow.http.bodies import read_large
 from bullflow.http.callers import Reads, Writes
 from bullflow.http.explained import explained_shape
 from bullflow.http.ids import FlowId, JobId
 from bullflow.http.problems import responses
 from bullflow.http.rooms import InRooms, Rooms
 from bullflow.http.shapes import answer, flow_shape, plan_shape
+from bullflow.http.unread import has_no_body
 from bullflow.http.veil import veil_of
 from bullflow.service.retry import Plan
 from bullflow.store import views
@@ -81,7 +82,7 @@ async def retry_job(
 ) -> Response:
     """Run a failed or cancelled job again, with other `data` if the body has some, and every job above it."""
     data = None
-    if not has_none(request):
+    if not has_no_body(request):
         data = await read_large(request, rooms, caller.user_id, data_in, rooms.settings.max_data_bytes)
     plan = await rooms.retry.job(caller, job_id, data, dry_run=dry_run)
     return await _retried(rooms, caller, plan, dry_run=dry_run)

@@ -26,6 +26,7 @@ from bullflow.errors import (
     StoreFull,
     Unauthenticated,
 )
+from bullflow.http.unread import has_more
 from bullflow.wire import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -184,7 +185,7 @@ async def _limited(request: Request, error: Exception) -> Response:
 
 def _close(request: Request) -> dict[str, str]:
     """A body that was not read would be taken for the next request."""
-    return {} if request.method in ("GET", "HEAD") else {"Connection": "close"}
+    return {"Connection": "close"} if has_more(request) else {}
 
 
 async def _away(_request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ What was looked up is believed for a moment, so that a busy client does not ask 
 also how long a token that was revoked may still open something.
 """
 
+import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -59,6 +60,7 @@ class Access:
         self._session_length = session_length
         self._stands_for = stands_for
         self._known: OrderedDict[str, tuple[Credential, int]] = OrderedDict()
+        self._looking: dict[str, asyncio.Future[Credential | None]] = {}
 
     @property
     def lets_all_in(self) -> bool:
@@ -127,10 +129,15 @@ class Access:
     async def sign_out(self, session: str) -> None:
         """Close a session; what is none is none afterwards as well."""
         found = SECRET.fullmatch(session)
-        if found is None or not await self.still_may(session):
+        if found is None:
+            return
+        try:
+            caller = await self.caller(session)
+        except Unauthenticated:
             return
         async with self._database.write() as transaction:
             await tokens.close_session(transaction, found[2])
+            acts.note(transaction, [Done(caller=caller, action="session.close", target=None, at=self._clock())])
         self._known.pop(found[1] + found[2], None)
 
     def _opens(self, known: Credential) -> bool:
@@ -141,12 +148,20 @@ class Access:
         known = self._known.get(name)
         if known is not None and 0 <= now - known[1] < milliseconds(BELIEVED):
             return known[0]
+        looking = self._looking.get(name)
+        if looking is None:
+            looking = self._looking[name] = asyncio.ensure_future(self._read(kind, key, now))
+            looking.add_done_callback(lambda _: self._looking.pop(name, None))
+        # Many who show the same wait for one look; one of them who leaves does not end it for the others.
+        return await asyncio.shield(looking)
+
+    async def _read(self, kind: str, key: str, now: int) -> Credential | None:
         look: Look = tokens.token if kind == TOKEN else tokens.session
         async with self._database.read() as snapshot:
             found = await look(snapshot, key)
-        self._known.pop(name, None)
+        self._known.pop(kind + key, None)
         if found is not None:
-            self._known[name] = found, now
+            self._known[kind + key] = found, now
             while len(self._known) > MOST_KNOWN:
                 self._known.popitem(last=False)
         return found

@@ -107,11 +107,11 @@ class Quotas:
         return Room(self._limits, running, stored)
 
     @contextmanager
-    def socket(self, user_id: str) -> Iterator[None]:
-        """One socket of this user, as long as the block; raises Limited when there are too many."""
-        if self._sockets[user_id] >= self._limits.sockets:
+    def socket(self, user: str) -> Iterator[None]:
+        """One socket of who asks, an admin or not, for as long as the block; raises Limited when there are too many."""
+        if self._sockets[user] >= self._limits.sockets:
             raise Limited(f"You may have {self._limits.sockets} sockets open (BULLFLOW_MAX_SOCKETS).", AGAIN)
-        with _one_more(self._sockets, user_id):
+        with _one_more(self._sockets, user):
             yield
 
     @contextmanager

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from bullflow.errors import Conflict, NotFound
 from bullflow.store.sql import insert_or_leave
@@ -36,16 +36,15 @@ async def ensure(connection: Transaction, name: str, new_id: str, now: int) -> s
 
 async def create(connection: Transaction, account: Account) -> None:
     """Keep a new user; raises Conflict when the name is taken."""
-    taken = await connection.scalar(select(User.id).where(User.name == account.name))
-    if taken is not None:
-        raise Conflict(f"There is a user {account.name!r} already.")
     row = {
         "id": account.id,
         "name": account.name,
         "queues": orjson.dumps(account.queues).decode(),
         "created_at": account.created_at,
     }
-    await connection.execute(insert(User), [row])
+    await insert_or_leave(connection, User, [row], key=["name"])
+    if await connection.scalar(select(User.id).where(User.name == account.name)) != account.id:
+        raise Conflict(f"There is a user {account.name!r} already.")
 
 
 async def by_name(connection: Transaction, name: str) -> Account:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from bullflow import AsyncClient, serve
+from bullflow import AsyncClient, Job, serve
 from bullflow.clock import now_ms
 from bullflow.errors import ApiError, Misconfigured
 from bullflow.flow.access import Scope
@@ -431,8 +431,50 @@ class TestRedact:
             auth="token",
             redact=("password", "/card/*/number", "/value/card/*/number"),
         )
-        async with running(settings, [stage.worker()]) as service:
+        worker = stage.worker()
+
+        @worker.task("reporting")
+        async def reporting(job: Job) -> Any:
+            await stage.released("report")
+            await job.progress(job.data["value"])
+            await stage.released("end")
+            return job.data["value"]
+
+        async with running(settings, [worker]) as service:
             yield service
+
+    async def test_what_happens_while_it_is_followed_is_hidden_as_well(
+        self, service: Service, alice: Tenant, stage: Stage
+    ) -> None:
+        request = {"name": "reporting", "queueName": "stage", "data": {"value": {"password": "p-secret", "n": 1}}}
+        flow = await alice.create(request)
+        events = f"/flows/{flow['id']}/events"
+        async with (
+            with_token(service, "alice", scopes=frozenset({Scope.READ})) as blind,
+            connected(service.url, additional_headers=blind.headers) as socket,
+            connected(service.url, additional_headers=blind.headers) as summaries,
+            blind.http.stream("GET", events, headers={"Accept": "text/event-stream"}) as stream,
+        ):
+            await summaries.answer("subscribe")
+            await socket.send("subscribe", flowId=flow["id"])
+            pieces = stream.aiter_text()
+            text = await anext(pieces)
+            while "job.active" not in text:
+                text += await anext(pieces)
+            await socket.until(lambda message: message.get("event") == "job.active")
+            await socket.pending()
+            stage.release("report")
+            reported = await socket.until(lambda message: message["type"] == "progress")
+            stage.release("end")
+            ended = await socket.until(lambda message: message.get("event") == "flow.completed")
+            while "flow.completed" not in text:
+                text += await anext(pieces)
+            told = await summaries.until(
+                lambda message: message["type"] == "flow" and message["flow"]["status"] == "completed"
+            )
+        for seen in (repr(reported), repr(ended), repr(told), text):
+            assert "[redacted]" in seen
+            assert "p-secret" not in seen
 
     async def test_what_is_named_is_hidden_from_tokens_without_the_scope(self, service: Service, alice: Tenant) -> None:
         card = {"number": "n-secret", "type": "visa"}

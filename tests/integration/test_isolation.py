@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,13 +145,20 @@ class World:
                     break
 
     async def everything(self, who: Tenant, _flow: str, _job: str) -> None:
-        """Follow all flows while somebody else makes one."""
+        """Two follow all flows, and each makes one."""
         other = self._tenants[self._chance.choice([name for name in USERS if name != who.name])]
-        async with connected(self._service.url, additional_headers=who.headers) as socket:
-            await socket.answer("subscribe")
-            await self.create(other, "", "")
-            await self.create(who, "", "")
-            self._check(who, json.dumps(await socket.pending()))
+        async with (
+            connected(self._service.url, additional_headers=other.headers) as theirs,
+            connected(self._service.url, additional_headers=who.headers) as own,
+        ):
+            for socket in (theirs, own):
+                await socket.answer("subscribe")
+            for tenant_, socket in ((other, theirs), (who, own)):
+                made = await tenant_.create(self._a_flow())
+                self._made(tenant_, made)
+                told = await socket.until(partial(_tells_of, made["id"]))
+                self._check(tenant_, json.dumps(told))
+            self._check(other, json.dumps(await theirs.pending()))
 
     async def cursor(self, who: Tenant, flow_id: str, _job: str) -> None:
         """A cursor of somebody's own list, used for the list of whoever the flow belongs to."""
@@ -194,6 +202,10 @@ class World:
         for owners in (self._flows, self._jobs):
             for key, owner in owners.items():
                 assert owner == who.name or key not in text or key in asked, f"{who.name} sees {key} of {owner}: {text}"
+
+
+def _tells_of(flow_id: str, message: dict[str, Any]) -> bool:
+    return bool(message["type"] == "flow" and message["flow"]["id"] == flow_id)
 
 
 async def test_a_user_sees_only_its_own_whatever_anybody_does(service: Service, store_url: str) -> None:

@@ -25,6 +25,10 @@ class Stage:
         """Let the jobs end whose data has this `key`."""
         self._released[name].set()
 
+    async def released(self, name: str) -> None:
+        """Return when that was released."""
+        await self._released[name].wait()
+
     async def started(self, key: str, times: int = 1) -> None:
         async def enough() -> bool:
             return self.starts[key] >= times

@@ -501,7 +501,7 @@ class TestRedact:
                 ended = await socket.until(
                     lambda told: told["type"] == "flow" and told["flow"]["status"] == "completed"
                 )
-            for told in (messages, ended):
+            for told in (messages, again, ended):
                 assert "[redacted]" in repr(told)
                 assert "-secret" not in repr(told)
             events = {"Accept": "text/event-stream"}

@@ -479,7 +479,8 @@ class TestRedact:
     async def test_what_is_named_is_hidden_from_tokens_without_the_scope(self, service: Service, alice: Tenant) -> None:
         card = {"number": "n-secret", "type": "visa"}
         secret_data = {"user": "u", "deep": [{"Password": "p-secret"}], "card": [card]}
-        flow = await alice.create({"name": "value", "queueName": "stage", "data": {"value": secret_data}})
+        request, key = {"name": "value", "queueName": "stage", "data": {"value": secret_data}}, {"Idempotency-Key": "k"}
+        flow = await alice.create(request, **key)
         client = AsyncClient(service.url, token=alice.token)
         await client.wait(flow["id"], timeout=30)
         await client.close()
@@ -497,11 +498,13 @@ class TestRedact:
                 await socket.send("subscribe", flowId=flow["id"])
                 messages = await socket.until(lambda message: message.get("event") == "flow.completed")
                 await socket.answer("subscribe")
-                again = await blind.create({"name": "value", "queueName": "stage", "data": {"value": secret_data}})
+                again = await blind.create(request)
                 ended = await socket.until(
                     lambda told: told["type"] == "flow" and told["flow"]["status"] == "completed"
                 )
-            for told in (messages, again, ended):
+            repeated = await blind.create(request, **key)
+            assert repeated["id"] == flow["id"]
+            for told in (messages, repeated, ended):
                 assert "[redacted]" in repr(told)
                 assert "-secret" not in repr(told)
             events = {"Accept": "text/event-stream"}

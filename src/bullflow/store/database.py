@@ -35,6 +35,7 @@ WRITERS = 8
 BUSY_SECONDS = 5
 PLACE_SECONDS = 20
 
+# Another process's commit empties the cache of pages, and `malloc` keeps its size once more for each thread: it is small.
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",

@@ -319,7 +319,7 @@ async def test_a_flow_can_be_lost_twice_and_after_a_retry(lossy: Service, engine
 async def test_a_delay_goes_on_where_it_was(lossy: Service, engine: Redis, stage: Stage) -> None:
     async def due() -> float:
         """When the engine lets it go, in seconds."""
-        (later,) = await engine.zrange("bull:stage:delayed", 0, -1)
+        (later,) = map(str, await engine.zrange("bull:stage:delayed", 0, -1))
         score = await engine.zscore("bull:stage:delayed", later)
         assert score is not None
         return int(score) // BULLMQ_SCORES / 1000

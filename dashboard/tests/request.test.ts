@@ -1,7 +1,20 @@
 import { describe, expect, test } from "vitest";
 import type { FlowTree, JobNode } from "../src/api/types";
-import { leftOutOf, requestOf } from "../src/board/request";
+import { leftOutOf, requestOf, templateOf } from "../src/board/request";
 import { instant } from "./support/events";
+
+describe("the beginning of another request", () => {
+  const hidden = aFlowTree(aNode("film", { children: [aNode("first", { data: { password: "[redacted]" } })] }));
+
+  test("is refused where values are hidden from who asks", () => {
+    expect(() => templateOf(hidden, false)).toThrow("hidden from you");
+    expect(templateOf(aFlowTree(aNode("film", { data: "all is seen" })), false)).toMatchObject({ data: "all is seen" });
+  });
+
+  test("may have the very words in it for who sees all", () => {
+    expect(templateOf(hidden, true)).toEqual(requestOf(hidden));
+  });
+});
 
 describe("the request that makes a flow again", () => {
   test("names what is not as it is by itself, and nothing else", () => {

@@ -4,13 +4,14 @@ Every field is a `BULLFLOW_*` variable; the commands give flags for those that c
 No other module reads the environment.
 """
 
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bullflow.errors import Misconfigured
 
@@ -44,6 +45,33 @@ def _seconds_or_forever(value: Any) -> Any:
     return read
 
 
+def _several(value: Any) -> Any:
+    """Several names, as JSON or with commas between."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return [name.strip() for name in value.split(",") if name.strip()]
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('must be names with commas between, or a JSON list of them: ["one", "two"]') from None
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in origins:
+        if re.fullmatch(r"https?://[^/?#@\s]+", origin) is None:
+            raise ValueError(f"{origin!r} is not where pages come from, like https://ops.example, without a path")
+    return origins
+
+
+def _token(token: str | None) -> str | None:
+    token = (token or "").strip()
+    if re.fullmatch(r"[!-~]*", token) is None:
+        raise ValueError("is no token; it is what `bullflow tokens create NAME` prints, one word")
+    return token or None
+
+
+Several = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)]
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 SecondsOrForever = Annotated[timedelta | None, BeforeValidator(_seconds_or_forever)]
 
@@ -96,14 +124,16 @@ class Settings(BaseSettings):
         "local",
         description="`local`: this machine only, without tokens; `token`: whoever shows one; `none`: no tokens.",
     )
-    token: str | None = Field(None, repr=False, description="What commands and clients show a service that asks.")
+    token: Annotated[str | None, AfterValidator(_token)] = Field(
+        None, repr=False, description="What commands and clients show a service that asks."
+    )
     session_length: Seconds = Field(
         timedelta(days=7), ge=timedelta(minutes=1), description="How long a sign-in to the dashboard holds."
     )
     keep_audit: SecondsOrForever = Field(
         timedelta(days=365), ge=timedelta(minutes=1), description="How long it is known who did what."
     )
-    redact: tuple[str, ...] = Field(
+    redact: Several = Field(
         (),
         description="What tokens without the scope `payloads` do not see: names of keys, or JSON pointers with `*` for"
         ' any step: ["password", "/card/number"].',
@@ -121,10 +151,10 @@ class Settings(BaseSettings):
     forwarded_allow_ips: str = Field(
         "127.0.0.1", description="Proxies whose X-Forwarded headers are believed, with commas between; * for all."
     )
-    cors_origins: tuple[str, ...] = Field(
+    cors_origins: Annotated[Several, AfterValidator(_origins)] = Field(
         (), description='Other sites whose pages may use the API with a token: ["https://ops.example"].'
     )
-    allowed_hosts: tuple[str, ...] = Field(
+    allowed_hosts: Several = Field(
         (),
         description='Host names, besides the loopback ones, under which the service is reached: ["flows.example"].',
     )
@@ -147,5 +177,5 @@ def _fault(part: Any) -> str:
     given = part["input"]
     told = f"{given.total_seconds():g}" if isinstance(given, timedelta) else repr(given)
     # A url may hold a password, and this goes to terminals and logs.
-    shown = re.sub(r"://[^/]*@", "://…@", told)
+    shown = "…" if name == "token" else re.sub(r"://[^/]*@", "://…@", told)
     return f"BULLFLOW_{name.upper()}={shown}: {part['msg'].removeprefix('Value error, ')}"

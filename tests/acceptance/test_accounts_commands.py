@@ -79,6 +79,14 @@ def test_what_cannot_be_is_one_clear_line(tmp_path: Path, arguments: list[str], 
     assert "Traceback" not in log
 
 
+def test_what_cannot_be_makes_no_database(tmp_path: Path) -> None:
+    with processes(tmp_path / "logs", data_dir=str(tmp_path / "data")) as run:
+        complaint(run, "users", "create", "a b")
+        assert not (tmp_path / "data").exists()
+        said(run, "users", "create", "somebody")
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_name_is_taken_once(tmp_path: Path) -> None:
     with processes(tmp_path / "logs", data_dir=str(tmp_path / "data")) as run:
         said(run, "users", "create", "alice")

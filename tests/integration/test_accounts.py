@@ -416,6 +416,8 @@ class TestAudit:
             if cursor is None:
                 break
         assert [act["action"] for act in pages] == ["flow.create"] * 3
+        named = (await root.http.get("/audit", params={"user": "alice"})).json()["items"]
+        assert named == pages
 
 
 class TestRedact:

@@ -139,6 +139,44 @@ def test_every_way_to_the_engine_is_taken(url: str) -> None:
     assert load(redis_url=url).redis_url == url
 
 
+@pytest.mark.parametrize("text", ['["password", "/card/number"]', "password,/card/number", " password , /card/number,"])
+def test_several_names_come_as_json_or_with_commas(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("BULLFLOW_REDACT", text)
+
+    assert load().redact == ("password", "/card/number")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("REDACT", '["password"', "names with commas between, or a JSON list"),
+        ("ALLOWED_HOSTS", "[1]", "should be a valid string"),
+        ("CORS_ORIGINS", "https://ops.example/", "not where pages come from"),
+        ("CORS_ORIGINS", '["ops.example"]', "not where pages come from"),
+    ],
+)
+def test_what_are_no_names_is_told_as_such(monkeypatch: pytest.MonkeyPatch, name: str, text: str, told: str) -> None:
+    monkeypatch.setenv(f"BULLFLOW_{name}", text)
+
+    with pytest.raises(Misconfigured, match=f"BULLFLOW_{name}.*{told}"):
+        load()
+
+
+def test_a_token_is_taken_without_what_stands_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULLFLOW_TOKEN", " bf_secret\n")
+    assert load().token == "bf_secret"
+    monkeypatch.setenv("BULLFLOW_TOKEN", " ")
+    assert load().token is None
+
+
+@pytest.mark.parametrize("token", ["bf_two words", "bf_sécret", "bf_\0"])
+def test_what_is_no_token_is_not_shown(token: str) -> None:
+    with pytest.raises(Misconfigured, match="BULLFLOW_TOKEN=…: is no token") as caught:
+        load(token=token)
+
+    assert "bf_" not in str(caught.value)
+
+
 def test_settings_are_not_changed_while_it_runs() -> None:
     settings = load()
 

@@ -4,7 +4,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { inWords } from "../api/rest";
 import { PageTitle } from "../parts/heading";
-import { signIn } from "./me";
+import { signIn, wasSignedIn } from "./me";
 
 export default function SignIn() {
   const [token, setToken] = useState("");
@@ -22,6 +22,11 @@ export default function SignIn() {
               <img src="/ui/icon.svg" width={28} height={28} alt="" />
               <PageTitle>Sign in to bullflow</PageTitle>
             </Group>
+            {wasSignedIn() && !entering.isError && (
+              <Alert color="yellow" title="Your sign-in has ended">
+                It lasts as long as the token that opened it: until that is over or revoked, or its user is shut out.
+              </Alert>
+            )}
             {entering.isError && (
               <Alert color="red" title="You are not signed in">
                 {inWords(entering.error)}

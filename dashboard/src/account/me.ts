@@ -8,7 +8,22 @@ type Scope = Me["scopes"][number];
 const KEY = ["me"];
 export const UNAUTHENTICATED = 401;
 
-const ME = queryOptions({ queryKey: KEY, queryFn: ({ signal }) => get<Me>("/me", {}, signal), staleTime: Infinity });
+let hasBeenKnown = false;
+
+const ME = queryOptions({
+  queryKey: KEY,
+  queryFn: async ({ signal }) => {
+    const me = await get<Me>("/me", {}, signal);
+    hasBeenKnown = true;
+    return me;
+  },
+  staleTime: Infinity,
+});
+
+/** Whether this page has known somebody, who then was not known any more. */
+export function wasSignedIn(): boolean {
+  return hasBeenKnown;
+}
 
 export function useMe() {
   return useQuery(ME);

@@ -24,6 +24,18 @@ export interface RequestedFlow extends RequestedJob {
   tags?: string[];
 }
 
+/** What the service shows, as JSON, in place of a value that is hidden from whoever asks. */
+const HIDDEN = '"[redacted]"';
+
+/** The request as a beginning for another; refused where a worker would be given what stands for a hidden value. */
+export function templateOf(tree: FlowTree, seesAll: boolean): RequestedFlow {
+  const request = requestOf(tree);
+  if (!seesAll && JSON.stringify(request).includes(HIDDEN)) {
+    throw new Error("Some of its values are hidden from you, and a worker would be given “[redacted]” for them. A token with the scope “payloads” can copy it.");
+  }
+  return request;
+}
+
 /** What `POST /flows` would have to be sent to make this flow once more. */
 export function requestOf(tree: FlowTree): RequestedFlow {
   const { name, queueName, data, opts, children } = jobOf(tree.root, true);

@@ -15,8 +15,9 @@ from bullflow.cli.flow_view import plain
 from bullflow.cli.options import DatabaseUrl, DataDir
 from bullflow.cli.running import run
 from bullflow.clock import iso, iso_or_none
+from bullflow.errors import BullflowError, NotFound
 from bullflow.flow.access import SECRET, USUAL, Scope
-from bullflow.service.accounts import Accounts
+from bullflow.service.accounts import Accounts, check_user
 from bullflow.settings import load
 from bullflow.store.tokens import TokenView
 from bullflow.telemetry import configure
@@ -53,10 +54,11 @@ def create_user(name: Name, queues: Queues = None, data_dir: DataDir = None, dat
 
     Example: bullflow users create alice --queue 'alice-*'
     """
+    check_user(name, queues or ())
     _with(data_dir, database_url, lambda accounts: accounts.create_user(name, queues or ()), may_be_new=True)
     where = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
     where += "" if database_url is None else " --database-url …"  # which may hold a password
-    _say(f"The user {name} is there. Make a token for it: bullflow tokens create {name}{where}")
+    _say(f"The user {name} was made. Now make a token for it: bullflow tokens create {name}{where}")
 
 
 @users.command("list")
@@ -106,7 +108,7 @@ def create_token(
     read: see flows. write: create, cancel, retry, delete them. payloads: see what `BULLFLOW_REDACT` hides.
     admin: read and write, all users' flows (?user=), queues, and who did what.
 
-    Example: export BULLFLOW_TOKEN=$(bullflow tokens create alice --scope read --days 30)
+    Example: ALICE=$(bullflow tokens create alice --scope read --days 30)
     """
     lasts = None if days is None else timedelta(days=days)
     chosen = frozenset(scopes) if scopes else USUAL
@@ -153,11 +155,22 @@ def _with(
     settings = load(data_dir=data_dir, database_url=database_url)
     configure("warning", settings.log_format)
 
+    missing = serve.missing_file(settings) if may_be_new else None
+
     async def acting() -> Answer:
         async with serve.managing(settings, may_be_new=may_be_new) as accounts:
             return await act(accounts)
 
-    return run(acting())
+    try:
+        answer = run(acting())
+    except NotFound as error:
+        raise BullflowError(
+            f"{error} `bullflow {error.kind}s list` shows which there are; --data-dir or --database-url names another "
+            "database."
+        ) from None
+    if missing is not None:
+        _say(f"This is a new database: {missing}")
+    return answer
 
 
 def _show(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

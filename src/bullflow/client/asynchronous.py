@@ -47,8 +47,8 @@ class AsyncClient:
     """
 
     def __init__(self, url: str | None = None, *, timeout: float = 30.0, token: str | None = None) -> None:
-        settings = load()
-        self.url, token = checked_url(url or settings.url), token or settings.token
+        settings = load(token=token or None)
+        self.url, token = checked_url(url or settings.url), settings.token
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._timeout = timeout
         # Reading the certificates of all authorities takes longer than most requests; plain HTTP needs none of them.

@@ -46,7 +46,7 @@ class Caller:
     def must(self, scope: Scope) -> None:
         """Raises Forbidden."""
         if not self.may(scope):
-            raise Forbidden(f"This token has not the scope '{scope}'.")
+            raise Forbidden(f"This token has not the scope '{scope}', only {', '.join(sorted(self.scopes))}.")
 
     def acting_for(self, name: str, user_id: str, queues: tuple[str, ...]) -> "Caller":
         """The same caller, about the flows of another user, which may name that user's queues."""

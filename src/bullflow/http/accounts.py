@@ -21,7 +21,9 @@ LARGEST_SIGN_IN = 4_096
 
 router = APIRouter(tags=["accounts"])
 
-Actor = Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Only what this user did.")]
+Actor = Annotated[
+    str | None, Query(max_length=200, pattern=NO_NUL, description="What this user did alone, as `user` says too.")
+]
 
 
 @router.get("/me", response_model=wire.Me, responses=responses(), summary="Who am I?")
@@ -87,9 +89,10 @@ def _cookie(request: Request) -> dict[str, Any]:
 
 @router.get("/audit", response_model=wire.ActPage, responses=responses(404, 422), summary="Who did what")
 async def list_acts(
-    rooms: InRooms, _: Administers, actor: Actor = None, limit: Limit = 50, cursor: Cursor = None
+    rooms: InRooms, caller: Administers, actor: Actor = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """Newest first: what was created, cancelled, retried and deleted, queues that were set, tokens made and revoked."""
+    actor = actor or caller.acts_for
     listing = f"audit:{actor or ''}"
     before = None if cursor is None else after_number(listing, cursor, 0)
     async with rooms.database.read() as snapshot:

@@ -50,7 +50,10 @@ class OwnOrigins:
             or _name(origin) in self._allowed
         ):
             return None
-        return f"Pages of {origin} may not use this service; name their host in BULLFLOW_ALLOWED_HOSTS."
+        return (
+            f"Pages of {origin} may not use this service. If they are its own, behind a proxy, name their host in "
+            "BULLFLOW_ALLOWED_HOSTS; if they are another site's, name it in BULLFLOW_CORS_ORIGINS."
+        )
 
 
 def _name(url: str) -> str:

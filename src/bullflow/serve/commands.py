@@ -130,7 +130,8 @@ def _only_one_in(data_dir: Path) -> Iterator[None]:
 
 def _make_data_dir(data_dir: Path) -> None:
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        # What flows are given and return lies in it.
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Misconfigured(
             f"the data directory {data_dir.absolute()} cannot be made: {error.strerror}; choose another with --data-dir"

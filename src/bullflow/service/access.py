@@ -28,7 +28,6 @@ USED_AGAIN = timedelta(minutes=1)
 MOST_KNOWN = 10_000
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-_NOBODY = "shows no token that opens anything: it was never made, is over, or was revoked"
 
 Look = Callable[[Transaction, str], Awaitable[Credential | None]]
 
@@ -75,12 +74,15 @@ class Access:
             raise Unauthenticated("The request shows no token: send it as `Authorization: Bearer …`.")
         found = SECRET.fullmatch(shown)
         if found is None:
-            raise Unauthenticated("What the request shows is no token of bullflow.")
+            raise Unauthenticated(f"What the request shows is no token of bullflow; they begin with {TOKEN}_.")
         kind, key, hidden = found.groups()
         known = await self._look(kind, key)
         is_it = secrets.compare_digest(_hash(hidden), known.secret_hash if known else "")
         if known is None or not is_it or not self._opens(known):
-            raise Unauthenticated(f"The request {_NOBODY}.")
+            raise Unauthenticated(
+                "The request shows no token that opens anything: it was never made, is over, or was revoked, "
+                "or its user is shut out."
+            )
         await self._note_use(known)
         return Caller(
             name=known.user_name,
@@ -110,7 +112,7 @@ class Access:
     async def sign_in(self, token: str) -> Secret:
         """A session for a browser, which holds as long as the token does; raises Unauthenticated."""
         if not token.startswith(TOKEN):
-            raise Unauthenticated("A session is opened with a token.")
+            raise Unauthenticated(f"This is no token of bullflow; they begin with {TOKEN}_.")
         caller = await self.caller(token)
         assert caller.token_id is not None  # noqa: S101 - where tokens open something, they have ids
         secret, now = new_secret(SESSION), self._clock()

@@ -30,7 +30,7 @@ class Accounts:
 
     async def create_user(self, name: str, queues: Sequence[str] = ()) -> Account:
         """Make a user, who may use the queues of these patterns, or all; raises Invalid, Conflict, StoreAway."""
-        _check(name, queues)
+        check_user(name, queues)
         account = Account(
             id=self._new_id(), name=name, queues=tuple(queues), created_at=self._clock(), disabled_at=None
         )
@@ -83,7 +83,8 @@ class Accounts:
         return Done(caller=OPERATOR, action=action, target=target, at=self._clock(), data=data)
 
 
-def _check(name: str, queues: Sequence[str]) -> None:
+def check_user(name: str, queues: Sequence[str]) -> None:
+    """Whether a user may be called so and have these patterns; raises Invalid."""
     faults = []
     if NAME.fullmatch(name) is None:
         faults.append(Fault("name", "must be 1 to 100 letters, digits and . _ @ -, and begin with a letter or digit"))

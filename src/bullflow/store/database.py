@@ -35,7 +35,7 @@ WRITERS = 8
 BUSY_SECONDS = 5
 PLACE_SECONDS = 20
 
-# Another process's commit empties the cache of pages, and `malloc` keeps its size once more for each thread: it is small.
+# The cache of pages is small: another process's commit empties it, and `malloc` keeps its size again for each thread.
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",

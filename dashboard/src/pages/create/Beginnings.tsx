@@ -3,9 +3,10 @@ import { Button, Paper, Select, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { IconHistory, IconTemplate } from "@tabler/icons-react";
 import { useState } from "react";
+import { useMay } from "../../account/me";
 import { get } from "../../api/rest";
 import type { Flow, FlowPage, FlowTree } from "../../api/types";
-import { leftOutOf, MOST_CHILDREN, requestOf } from "../../board/request";
+import { leftOutOf, MOST_CHILDREN, templateOf } from "../../board/request";
 import { ProblemAlert } from "../../parts/problem";
 import { ageText } from "../../parts/time";
 import { LOOKS } from "../../theme";
@@ -56,6 +57,7 @@ function Past({ onPick }: { onPick: (request: unknown) => void }) {
     queryFn: ({ signal }) => get<FlowPage>("/flows", { limit: PAST }, signal),
     staleTime: 10_000,
   });
+  const seesAll = useMay("payloads");
   const [leftOut, setLeftOut] = useState(0);
   const [error, setError] = useState<unknown>(null);
   const pick = async (id: string) => {
@@ -63,7 +65,7 @@ function Past({ onPick }: { onPick: (request: unknown) => void }) {
     try {
       const tree = await get<FlowTree>(`/flows/${encodeURIComponent(id)}/tree`, { maxChildren: MOST_CHILDREN });
       setLeftOut(leftOutOf(tree));
-      onPick(requestOf(tree));
+      onPick(templateOf(tree, seesAll));
     } catch (raised) {
       setError(raised);
     }

@@ -38,6 +38,8 @@ async def hour(running: Running) -> list[Row]:
         start = time.perf_counter()
         for number in range(1, MINUTES // LOOKED_EVERY + 1):
             await asyncio.sleep(start + number * LOOKED_EVERY * 60 - time.perf_counter())
+            if arriving.done():
+                arriving.result()
             looks.append(await _look(sessions))
             print(*(f"{name} {look:.1f} MiB;" for name, look in looks[-1].items()), file=sys.stderr, flush=True)
         arriving.cancel()

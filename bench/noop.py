@@ -43,9 +43,9 @@ async def noted_parent(job: Job) -> dict[str, float]:
 
 @worker.task("ticking")
 async def ticking_job(job: Job) -> None:
-    """Says each second how far it is, for so many seconds."""
+    """Says something else each second, for so many seconds."""
     for second in range(job.data):
-        await job.progress(100 * second // job.data)
+        await job.progress(second % 100)
         await asyncio.sleep(1)
 
 

@@ -57,6 +57,14 @@ async def test_a_refusal_ends_the_connection_only_where_the_body_was_not_read(se
     await alice.http.post("/flows/bulk", json={"flows": [FLOW] * 4})
     read = await alice.http.post("/flows", json=FLOW)
     assert (read.status_code, read.headers.get("connection")) == (429, None)
+    for path, status in (
+        ("/flows/x/cancel", 404),
+        ("/flows/nothing", 405),
+        ("/nothing", 404),
+        ("/flows?dryRun=x", 422),
+    ):
+        unread = await alice.http.post(path, json=FLOW)
+        assert (unread.status_code, unread.headers.get("connection")) == (status, "close")
     unread = await service.http.post("/flows", json=FLOW)
     assert (unread.status_code, unread.headers.get("connection")) == (401, "close")
     without = await service.http.post("/flows/x/cancel")
@@ -99,6 +107,9 @@ async def test_what_an_admin_watches_of_somebody_counts_as_the_admins(service: S
             assert (await socket.answer("ping"))["type"] == "pong"
         async with connected(service.url, query="?user=alice", additional_headers=root.headers) as third:
             assert (await third.closed())[0] == 4029
+        flow = await alice.create(FLOW)
+        events = f"/flows/{flow['id']}/events?user=alice"
+        refused(await root.http.get(events, headers={"Accept": "text/event-stream"}), 429, "BULLFLOW_MAX_SOCKETS")
 
 
 async def test_sockets_and_streams_are_counted_together(service: Service, alice: Tenant) -> None:

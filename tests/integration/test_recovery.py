@@ -136,14 +136,14 @@ class Snapshot:
             return cls({name: (await raw.dump(name), max(0, await raw.pttl(name))) for name in names})
 
     async def put_back(self, url: str) -> None:
-        """When the service has looked at the engine since: it may take until then that the loss would be noticed."""
+        """Put it back, once the service has looked at the engine since: only then can it notice that something is lost."""
         async with Redis.from_url(url) as raw:
             await looked_at_twice(raw)
-        async with Redis.from_url(url) as raw, raw.pipeline(transaction=True) as pipe:
-            pipe.flushall()
-            for name, (value, ttl) in self._keys.items():
-                pipe.restore(name, ttl, value)
-            await pipe.execute()
+            async with raw.pipeline(transaction=True) as pipe:
+                pipe.flushall()
+                for name, (value, ttl) in self._keys.items():
+                    pipe.restore(name, ttl, value)
+                await pipe.execute()
 
 
 async def test_what_has_ended_does_not_run_again_when_the_engine_has_forgotten_its_end(
@@ -333,6 +333,7 @@ async def test_a_delay_goes_on_where_it_was(lossy: Service, engine: Redis, stage
     await recovered(lossy, flow.id)
     await dispatched(lossy, flow.id, times=2)
 
+    # One that began anew would be due later by what has passed since, which is a second at least.
     assert await due() == pytest.approx(before, abs=0.7)
     await lossy.client.cancel(flow.id)
 

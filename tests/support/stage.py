@@ -22,7 +22,7 @@ class Stage:
         self._released: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def release(self, name: str) -> None:
-        """Let the jobs end whose data has this `key`."""
+        """Let the jobs end whose data has this `key`, and whatever else waits for it."""
         self._released[name].set()
 
     async def released(self, name: str) -> None:
@@ -63,7 +63,7 @@ class Stage:
         async def hold(job: Job) -> Any:
             """Runs until it is released or aborted."""
             result = self._begin(job)
-            released = asyncio.create_task(self._released[job.data["key"]].wait())
+            released = asyncio.create_task(self.released(job.data["key"]))
             aborted = asyncio.create_task(job.signal.wait())
             try:
                 await asyncio.wait({released, aborted}, return_when=asyncio.FIRST_COMPLETED)

@@ -4,8 +4,9 @@ The log is numbered without gaps, so the last number seen is all that a new conn
 connection may be lost at any moment, also because the service cuts a reader that is too slow
 (4008): the next one resumes. What the service refuses (a wrong token, a flow that is not there)
 is raised, because asking again would not help; so is a first connection that fails, because then
-the address is more likely wrong than the network. Nothing is logged on the way: the process belongs
-to the caller, and so does what it prints.
+the address is more likely wrong than the network. Too many sockets are waited out by whoever had
+one: the service may still count the one that was lost. Nothing is logged on the way: the process
+belongs to the caller, and so does what it prints.
 """
 
 import json

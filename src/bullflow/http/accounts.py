@@ -91,7 +91,7 @@ def _cookie(request: Request) -> dict[str, Any]:
 async def list_acts(
     rooms: InRooms, caller: Administers, actor: Actor = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    """Newest first: what was created, cancelled, retried and deleted, queues that were set, tokens made and revoked."""
+    """Newest first: what was created, cancelled, retried and deleted; queues that were set; tokens; who signed in."""
     actor = actor or caller.acts_for
     listing = f"audit:{actor or ''}"
     before = None if cursor is None else after_number(listing, cursor, 0)

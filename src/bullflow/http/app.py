@@ -27,7 +27,7 @@ its history for ever after. Errors are `application/problem+json` (RFC 9457) wit
 
 
 class App(FastAPI):
-    """FastAPI with the models in its contract that no route names in its signature."""
+    """FastAPI with models in its contract that no route names in its signature, and safe headers on every answer."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

@@ -23,7 +23,7 @@ READ_WITHIN = timedelta(seconds=60)
 T = TypeVar("T")
 
 
-async def read_large(request: Request, rooms: Rooms, user_id: str, read: Callable[..., T], *arguments: Any) -> T:
+async def read_large(request: Request, rooms: Rooms, user: str, read: Callable[..., T], *arguments: Any) -> T:
     """What `read(body, *arguments)` makes of a body of this user's that may be large.
 
     `read` is a function of a module. Raises what it raises and what `read_body` does, Limited, and ReaderAway.
@@ -32,11 +32,11 @@ async def read_large(request: Request, rooms: Rooms, user_id: str, read: Callabl
         body = await read_body(
             request,
             rooms.settings.max_body_bytes,
-            large=lambda: held.enter_context(rooms.quotas.large_body(user_id)),
+            large=lambda: held.enter_context(rooms.quotas.large_body(user)),
         )
         if len(body) <= SMALL:
             return read(body, *arguments)
-        held.enter_context(rooms.quotas.reading(user_id))
+        held.enter_context(rooms.quotas.reading(user))
         return await rooms.aside.do(read, body, *arguments)
 
 

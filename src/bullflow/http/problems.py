@@ -36,12 +36,10 @@ _log = telemetry.logger("http")
 
 
 class TooLarge(HTTPException):
-    """A request body over the limit. What is left of it is not read, so the connection ends with the answer."""
+    """A request body over the limit."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(
-            413, f"The body may have at most {limit} bytes here (BULLFLOW_MAX_BODY_BYTES).", {"Connection": "close"}
-        )
+        super().__init__(413, f"The body may have at most {limit} bytes here (BULLFLOW_MAX_BODY_BYTES).")
 
 
 class NotJson(HTTPException):
@@ -55,16 +53,14 @@ class Compressed(HTTPException):
     """A body that would have to be unpacked, to nobody knows what size."""
 
     def __init__(self, encoding: str) -> None:
-        super().__init__(415, f"Send the body as it is, not as {encoding}.", {"Connection": "close"})
+        super().__init__(415, f"Send the body as it is, not as {encoding}.")
 
 
 class TooSlow(HTTPException):
     """A request body that does not come to an end."""
 
     def __init__(self, within: timedelta) -> None:
-        super().__init__(
-            408, f"The body has not come within {within.total_seconds():g} seconds.", {"Connection": "close"}
-        )
+        super().__init__(408, f"The body has not come within {within.total_seconds():g} seconds.")
 
 
 class LastAnswer(Response):
@@ -146,50 +142,54 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+def _answer(
+    request: Request, status: int, detail: str, faults: tuple[Fault, ...] = (), headers: dict[str, str] | None = None
+) -> Response:
+    """A problem; where the request's body was not read to its end, the last answer on its connection."""
+    closing = {"Connection": "close"} if has_more(request) else {}
+    return problem(status, detail, faults, {**(headers or {}), **closing})
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, Invalid)  # noqa: S101 - for the type checker; the handler is installed for it
     if isinstance(error, Malformed):
-        return problem(400, error.faults[0].detail)
+        return _answer(request, 400, error.faults[0].detail)
     many = len(error.faults)
-    return problem(422, f"{many} fault{'s' if many > 1 else ''} in the request; nothing was stored.", error.faults)
+    detail = f"{many} fault{'s' if many > 1 else ''} in the request; nothing was stored."
+    return _answer(request, 422, detail, error.faults)
 
 
-async def _bad_parameter(_request: Request, error: Exception) -> Response:
+async def _bad_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     faults = tuple(Fault(f"?{part['loc'][-1]}", part["msg"]) for part in error.errors())
-    return problem(422, "A parameter of the request breaks a rule.", faults)
+    return _answer(request, 422, "A parameter of the request breaks a rule.", faults)
 
 
-async def _not_found(_request: Request, error: Exception) -> Response:
-    return problem(404, str(error))
+async def _not_found(request: Request, error: Exception) -> Response:
+    return _answer(request, 404, str(error))
 
 
-async def _conflict(_request: Request, error: Exception) -> Response:
-    return problem(409, str(error))
+async def _conflict(request: Request, error: Exception) -> Response:
+    return _answer(request, 409, str(error))
 
 
 async def _unauthenticated(request: Request, error: Exception) -> Response:
-    return problem(401, str(error), headers={"WWW-Authenticate": 'Bearer realm="bullflow"', **_close(request)})
+    return _answer(request, 401, str(error), headers={"WWW-Authenticate": 'Bearer realm="bullflow"'})
 
 
 async def _forbidden(request: Request, error: Exception) -> Response:
-    return problem(403, str(error), headers=_close(request))
+    return _answer(request, 403, str(error))
 
 
 async def _limited(request: Request, error: Exception) -> Response:
     assert isinstance(error, Limited)  # noqa: S101
     seconds = math.ceil(error.retry_after.total_seconds())
     status = 413 if isinstance(error, StoreFull) else 429
-    return problem(status, str(error), headers={"Retry-After": str(max(1, seconds)), **_close(request)})
+    return _answer(request, status, str(error), headers={"Retry-After": str(max(1, seconds))})
 
 
-def _close(request: Request) -> dict[str, str]:
-    """A body that was not read would be taken for the next request."""
-    return {"Connection": "close"} if has_more(request) else {}
-
-
-async def _away(_request: Request, error: Exception) -> Response:
-    return problem(503, str(error), headers={"Retry-After": "1"})
+async def _away(request: Request, error: Exception) -> Response:
+    return _answer(request, 503, str(error), headers={"Retry-After": "1"})
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -200,7 +200,7 @@ async def _http(request: Request, error: Exception) -> Response:
         detail = f"There is nothing at {request.url.path}; /docs shows what there is."
     if error.status_code == 405 and (methods := _methods(request)):
         headers["Allow"] = ", ".join(methods)
-    return problem(error.status_code, detail, headers=headers)
+    return _answer(request, error.status_code, detail, headers=headers)
 
 
 def _methods(request: Request) -> list[str]:
@@ -211,4 +211,4 @@ def _methods(request: Request) -> list[str]:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("http.failed", path=request.url.path, exc_info=error)
-    return problem(500, "The service has a fault; its log says more.")
+    return _answer(request, 500, "The service has a fault; its log says more.")

@@ -29,6 +29,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _is_refused = False
     _awaiting_head: asyncio.TimerHandle | None = None
+    _lingering: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
@@ -68,7 +69,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle.more_body and not self.transport.is_closing():
             # It is answered, and what still comes of it is wanted by nobody.
-            self.loop.call_later(LINGERS.total_seconds(), self.transport.close)
+            self._lingering = self.loop.call_later(LINGERS.total_seconds(), self.transport.close)
+
+    def on_message_complete(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        super().on_message_complete()
 
     def _await_head(self) -> None:
         self._head_bytes = 0

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 
 from bullflow.clock import Clock, milliseconds
@@ -59,7 +60,7 @@ class Access:
         self._session_length = session_length
         self._stands_for = stands_for
         self._known: OrderedDict[str, tuple[Credential, int]] = OrderedDict()
-        self._looking: dict[str, asyncio.Future[Credential | None]] = {}
+        self._looking: dict[str, asyncio.Task[Credential | None]] = {}
 
     @property
     def lets_all_in(self) -> bool:
@@ -83,7 +84,7 @@ class Access:
                 "The request shows no token that opens anything: it was never made, is over, or was revoked, "
                 "or its user is shut out."
             )
-        await self._note_use(known)
+        await self._note_use(kind + key, known)
         return Caller(
             name=known.user_name,
             user_id=known.user_id,
@@ -131,16 +132,16 @@ class Access:
     async def sign_out(self, session: str) -> None:
         """Close a session; what is none is none afterwards as well."""
         found = SECRET.fullmatch(session)
-        if found is None:
+        if found is None or found[1] != SESSION:
             return
         try:
             caller = await self.caller(session)
         except Unauthenticated:
             return
         async with self._database.write() as transaction:
-            await tokens.close_session(transaction, found[2])
-            acts.note(transaction, [Done(caller=caller, action="session.close", target=None, at=self._clock())])
-        self._known.pop(found[1] + found[2], None)
+            if await tokens.close_session(transaction, found[2]):
+                acts.note(transaction, [Done(caller=caller, action="session.close", target=None, at=self._clock())])
+        self._forget(SESSION + found[2])
 
     def _opens(self, known: Credential) -> bool:
         return known.is_valid and (known.expires_at is None or known.expires_at > self._clock())
@@ -152,29 +153,44 @@ class Access:
             return known[0]
         looking = self._looking.get(name)
         if looking is None:
-            looking = self._looking[name] = asyncio.ensure_future(self._read(kind, key, now))
-            looking.add_done_callback(lambda _: self._looking.pop(name, None))
+            looking = self._looking[name] = asyncio.create_task(self._read(kind, key, now))
+            looking.add_done_callback(partial(self._has_looked, name))
         # Many who show the same wait for one look; one of them who leaves does not end it for the others.
-        return await asyncio.shield(looking)
+        await asyncio.wait([looking])
+        return looking.result()
 
     async def _read(self, kind: str, key: str, now: int) -> Credential | None:
         look: Look = tokens.token if kind == TOKEN else tokens.session
         async with self._database.read() as snapshot:
             found = await look(snapshot, key)
-        self._known.pop(kind + key, None)
-        if found is not None:
-            self._known[kind + key] = found, now
-            while len(self._known) > MOST_KNOWN:
-                self._known.popitem(last=False)
+        name = kind + key
+        if self._looking.get(name) is asyncio.current_task():  # else it was closed meanwhile
+            self._known.pop(name, None)
+            if found is not None:
+                self._known[name] = found, now
+                while len(self._known) > MOST_KNOWN:
+                    self._known.popitem(last=False)
         return found
 
-    async def _note_use(self, known: Credential) -> None:
+    def _has_looked(self, name: str, looking: "asyncio.Task[Credential | None]") -> None:
+        if self._looking.get(name) is looking:
+            del self._looking[name]
+        if not looking.cancelled():
+            looking.exception()  # whoever has asked may have left
+
+    def _forget(self, name: str) -> None:
+        self._known.pop(name, None)
+        self._looking.pop(name, None)
+
+    async def _note_use(self, name: str, known: Credential) -> None:
         now = self._clock()
+        # Of many who waited for the same look, the first has noted it.
+        known = self._known.get(name, (known, now))[0]
         if known.last_used_at is not None and now - known.last_used_at < milliseconds(USED_AGAIN):
             return
-        for name, (credential, looked) in tuple(self._known.items()):
+        for other, (credential, looked) in tuple(self._known.items()):
             if credential.token_id == known.token_id:
-                self._known[name] = replace(credential, last_used_at=now), looked
+                self._known[other] = replace(credential, last_used_at=now), looked
         with suppress(StoreAway):  # what is full or locked can still be read
             async with self._database.write() as transaction:
                 await tokens.used(transaction, known.token_id, now)

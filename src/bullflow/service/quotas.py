@@ -115,28 +115,28 @@ class Quotas:
             yield
 
     @contextmanager
-    def large_body(self, user_id: str) -> Iterator[None]:
+    def large_body(self, user: str) -> Iterator[None]:
         """One large request of this user, while it is read; raises Limited when there are too many."""
-        if self._large_bodies[user_id] >= LARGE_BODIES_OF_ONE or self._large_bodies.total() >= LARGE_BODIES:
+        if self._large_bodies[user] >= LARGE_BODIES_OF_ONE or self._large_bodies.total() >= LARGE_BODIES:
             raise Limited("There are too many large requests at this moment; send them one after the other.", SOON)
-        with _one_more(self._large_bodies, user_id):
+        with _one_more(self._large_bodies, user):
             yield
 
     @contextmanager
-    def reading(self, user_id: str) -> Iterator[None]:
+    def reading(self, user: str) -> Iterator[None]:
         """One request of this user that is read aside, or waits for that; raises Limited when there are too many."""
-        if self._readings[user_id] >= READINGS_OF_ONE or self._readings.total() >= READINGS:
+        if self._readings[user] >= READINGS_OF_ONE or self._readings.total() >= READINGS:
             raise Limited("There are too many requests of this size at this moment; send fewer at once.", SOON)
-        with _one_more(self._readings, user_id):
+        with _one_more(self._readings, user):
             yield
 
 
 @contextmanager
-def _one_more(counted: Counter[str], user_id: str) -> Iterator[None]:
-    counted[user_id] += 1
+def _one_more(counted: Counter[str], user: str) -> Iterator[None]:
+    counted[user] += 1
     try:
         yield
     finally:
-        counted[user_id] -= 1
-        if not counted[user_id]:
-            del counted[user_id]
+        counted[user] -= 1
+        if not counted[user]:
+            del counted[user]

@@ -35,7 +35,7 @@ WRITERS = 8
 BUSY_SECONDS = 5
 PLACE_SECONDS = 20
 
-# The cache of pages is small: another process's commit empties it, and `malloc` keeps its size again for each thread.
+# The cache of pages is small: a commit on another connection empties it, and `malloc` keeps its size for each thread.
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",

@@ -126,8 +126,9 @@ async def open_session(connection: Transaction, new: NewSession) -> None:
     await connection.execute(insert(Session), [row])
 
 
-async def close_session(connection: Transaction, session_id: str) -> None:
-    await connection.execute(delete(Session).where(Session.id == session_id))
+async def close_session(connection: Transaction, session_id: str) -> bool:
+    """Whether there was one."""
+    return bool((await connection.execute(delete(Session).where(Session.id == session_id))).rowcount)
 
 
 async def forget_sessions(connection: Transaction, before: int) -> int:

@@ -136,7 +136,7 @@ class Snapshot:
             return cls({name: (await raw.dump(name), max(0, await raw.pttl(name))) for name in names})
 
     async def put_back(self, url: str) -> None:
-        """Put it back, once the service has looked at the engine since: only then can it notice that something is lost."""
+        """Put it back, once the service has looked at the engine since: only then can it notice the loss."""
         async with Redis.from_url(url) as raw:
             await looked_at_twice(raw)
             async with raw.pipeline(transaction=True) as pipe:

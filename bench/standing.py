@@ -10,6 +10,8 @@ from bench.service import Running, apart, processor_time, up
 
 PARTS = ("api", "recorder")
 STEPS = 10
+SETTLES_WITHIN = 15
+"""Seconds; what each loop does in its first round, the last of them ten seconds after the start, is not what it costs."""
 
 
 def idle(plan: Plan) -> list[Figure]:
@@ -18,7 +20,7 @@ def idle(plan: Plan) -> list[Figure]:
         service, engine = [], []
         for _ in range(plan.rounds):
             with store.empty() as url, up(url) as running:
-                time.sleep(3)  # what it does at its start is not what it costs
+                time.sleep(SETTLES_WITHIN)
                 used = _used(running, plan.seconds)
             service.append(used[0])
             engine.append(used[1])

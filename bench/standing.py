@@ -11,7 +11,7 @@ from bench.service import Running, apart, processor_time, up
 PARTS = ("api", "recorder")
 STEPS = 10
 SETTLES_WITHIN = 15
-"""Seconds; what each loop does in its first round, the last of them ten seconds after the start, is not what it costs."""
+"""Seconds. What each loop does in its first round, the last one after ten seconds, is not what it costs."""
 
 
 def idle(plan: Plan) -> list[Figure]:

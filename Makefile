@@ -62,7 +62,7 @@ dashboard: $(DASHBOARD) ## Build the dashboard from its sources
 
 test: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json $(DASHBOARD) ## Install what the tests need and pass them
 	@$(NPM) test --prefix dashboard --loglevel=error > $(VENV)/dashboard-tests.log 2>&1 || { cat $(VENV)/dashboard-tests.log; exit 1; }
-	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: $(VENV)/dev.installed $(NODE_MODULES)/.package-lock.json ## Kill, stop and wipe everything while flows run, and see what is lost (minutes)
 	$(BIN)/python -m chaos --database both

@@ -3,6 +3,8 @@
 import pytest
 
 from bullflow.errors import ApiError, NotFound
+from bullflow.flow.states import ENDED
+from support.eventually import eventually
 from support.service import Service
 from support.stage import Stage, job, jobs_by_key, statuses
 
@@ -19,6 +21,11 @@ async def failed_flow(staged: Service, stage: Stage) -> str:
         )
     )
     await staged.client.wait(flow.id, timeout=10)
+
+    async def all_have_ended() -> bool:
+        return set((await statuses(staged, flow.id)).values()) <= ENDED
+
+    await eventually(all_have_ended)  # the other branch may end after the flow
     return flow.id
 
 

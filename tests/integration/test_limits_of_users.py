@@ -110,6 +110,8 @@ async def test_what_an_admin_watches_of_somebody_counts_as_the_admins(service: S
         flow = await alice.create(FLOW)
         events = f"/flows/{flow['id']}/events?user=alice"
         refused(await root.http.get(events, headers={"Accept": "text/event-stream"}), 429, "BULLFLOW_MAX_SOCKETS")
+        waiting = f"/flows/{flow['id']}?user=alice&wait=1"
+        refused(await root.http.get(waiting), 429, "BULLFLOW_MAX_SOCKETS")
 
 
 async def test_sockets_and_streams_are_counted_together(service: Service, alice: Tenant) -> None:

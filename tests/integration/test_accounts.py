@@ -20,7 +20,7 @@ from support.eventually import eventually
 from support.servers import Valkey
 from support.service import Service, running, settings_for
 from support.shapes import problem_of
-from support.sockets import connected
+from support.sockets import SentEvent, connected, event_stream
 from support.stage import Stage
 from support.tenants import ADMIN, Tenant, add_token, revoke, tenant, with_token
 
@@ -455,22 +455,18 @@ class TestRedact:
             with_token(service, "alice", scopes=frozenset({Scope.READ})) as blind,
             connected(service.url, additional_headers=blind.headers) as socket,
             connected(service.url, additional_headers=blind.headers) as summaries,
-            blind.http.stream("GET", events, headers={"Accept": "text/event-stream"}) as stream,
+            event_stream(blind.http, events) as stream,
         ):
             await summaries.answer("subscribe")
             await socket.send("subscribe", flowId=flow["id"])
-            pieces = stream.aiter_text()
-            text = await anext(pieces)
-            while "job.active" not in text:
-                text += await anext(pieces)
+            begun = await _told_until(stream, "job.active")
             await socket.until(lambda message: message.get("event") == "job.active")
             await socket.pending()
             stage.release("report")
             reported = await socket.until(lambda message: message["type"] == "progress")
             stage.release("end")
             ended = await socket.until(lambda message: message.get("event") == "flow.completed")
-            while "flow.completed" not in text:
-                text += await anext(pieces)
+            text = begun + await _told_until(stream, "flow.completed")
             told = await summaries.until(
                 lambda message: message["type"] == "flow" and message["flow"]["status"] == "completed"
             )
@@ -509,15 +505,18 @@ class TestRedact:
             for told in (messages, repeated, ended):
                 assert "[redacted]" in repr(told)
                 assert "-secret" not in repr(told)
-            events = {"Accept": "text/event-stream"}
-            async with blind.http.stream("GET", f"/flows/{again['id']}/events", headers=events) as stream:
-                text = ""
-                async for piece in stream.aiter_text():
-                    text += piece
-                    if "flow.completed" in text:
-                        break
+            async with event_stream(blind.http, f"/flows/{again['id']}/events") as stream:
+                text = await _told_until(stream, "flow.completed")
             assert "[redacted]" in text
             assert "-secret" not in text
+
+
+async def _told_until(stream: AsyncIterator[SentEvent], event: str) -> str:
+    """What a stream tells, up to this event."""
+    text = ""
+    while event not in text:
+        text += (await anext(stream)).data
+    return text
 
 
 class TestModes:

@@ -54,7 +54,7 @@ def create_user(name: Name, queues: Queues = None, data_dir: DataDir = None, dat
 
     Example: bullflow users create alice --queue 'alice-*'
     """
-    check_user(name, queues or ())
+    check_user(name, queues or ())  # before there is a database for it
     _with(data_dir, database_url, lambda accounts: accounts.create_user(name, queues or ()), may_be_new=True)
     where = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
     where += "" if database_url is None else " --database-url …"  # which may hold a password

@@ -138,8 +138,7 @@ class Auditor:
 
     async def _look_at_sign(self) -> Shown:
         if self._remembered is None:
-            async with self._database.read() as snapshot:
-                self._remembered = await audits.sign(snapshot, self._prefix)
+            self._remembered = await self._database.look(audits.sign, self._prefix)
         # An engine that comes back may have forgotten what workers are about to begin again.
         shown = await insist(self._mark.read, self._complaints, longest_pause=AGAIN_AFTER)
         self._complaints.over()
@@ -158,7 +157,7 @@ class Auditor:
             return  # it was wiped meanwhile, or somebody else leads: the next look decides
         async with self._database.write(replayable=True) as transaction:
             self._recorder.hold(transaction)
-            await audits.remember(transaction, self._prefix, sign)
+            audits.remember(transaction, self._prefix, sign)
         self._remembered = sign
 
     async def _compare_all(self, suspicion: _Suspicion, comparing: str) -> int:

@@ -52,8 +52,7 @@ class Comparison:
         for pages in (audits.unfinished, audits.trailing, partial(audits.ended, since=ended_since)):
             after: str | None = ""
             while after is not None:
-                async with self._database.read() as snapshot:
-                    page = await pages(snapshot, after)
+                page = await self._database.look(pages, after)
                 async for compared in self.of_page(page, ended=True):
                     yield compared
                 after = page.next
@@ -65,8 +64,7 @@ class Comparison:
 
     async def of_flows(self, flow_ids: Sequence[str], *, ended: bool) -> Compared:
         """These flows' open jobs; with `ended`, all of their jobs, and what may be left of their runs before."""
-        async with self._database.read() as snapshot:
-            jobs = await audits.jobs(snapshot, flow_ids, ended=ended)
+        jobs = await self._database.look(audits.jobs, flow_ids, ended=ended)
         return await self.of_jobs(jobs, earlier=ended)
 
     async def of_jobs(self, jobs: Sequence[AuditedJob], *, earlier: bool) -> Compared:

@@ -118,8 +118,7 @@ class Dispatcher:
             rung = (self._rung.popleft() for _ in range(min(len(self._rung), FLOWS_A_ROUND)))
             return {flow_id: jobs for flow_id, jobs in rung if flow_id not in self._sent}
         self._forget_old(now)
-        async with self._database.read() as snapshot:
-            due = await backlog.to_dispatch(snapshot, list(self._sent), FLOWS_A_ROUND)
+        due = await self._database.look(backlog.to_dispatch, list(self._sent), FLOWS_A_ROUND)
         if len(due) < FLOWS_A_ROUND:
             self._next_look = now + milliseconds(LOOK_EVERY)
         return due
@@ -136,7 +135,6 @@ class Dispatcher:
         return sorted((*taken, *read), key=lambda branch: branch.job.flow_id)
 
     async def _read(self, flow_ids: Sequence[str]) -> list[Branch]:
-        async with self._database.read() as snapshot:
-            jobs = await backlog.jobs_to_dispatch(snapshot, flow_ids)
+        jobs = await self._database.look(backlog.jobs_to_dispatch, flow_ids)
         branches = (unfinished(of_flow) for _, of_flow in groupby(jobs, key=lambda job: job.flow_id))
         return [branch for branch in branches if branch is not None]

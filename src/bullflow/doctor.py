@@ -83,9 +83,8 @@ async def _recorder(settings: Settings) -> str:
         raise Misconfigured("the database tells whether one is running, and is not ready") from None
     database = Database(settings.store_url)
     try:
-        async with database.read() as snapshot:
-            if await leases.is_held(snapshot, leases.RECORDER, now_ms()):
-                return "one is running"
+        if await database.look(leases.is_held, leases.RECORDER, now_ms()):
+            return "one is running"
     finally:
         await database.close()
     raise Misconfigured("none is running; start `bullflow up` or `bullflow recorder`")

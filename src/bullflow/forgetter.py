@@ -36,16 +36,14 @@ class Forgetter:
         """Delete some flows; returns how many, 0 when no more of them need be looked for soon."""
         if self._keep is not None:
             await self._hide(self._clock() - milliseconds(self._keep))
-        async with self._database.read() as snapshot:
-            hidden = await erasing.hidden(snapshot, FLOWS_A_ROUND)
+        hidden = await self._database.look(erasing.hidden, FLOWS_A_ROUND)
         await self._eraser.erase(hidden)
         if hidden:
             self.log.debug("forgetter.forgot", flows=len(hidden))
         return len(hidden) if len(hidden) == FLOWS_A_ROUND else 0
 
     async def _hide(self, before: int) -> None:
-        async with self._database.read() as snapshot:
-            old = await erasing.ended(snapshot, self._since, before, FLOWS_A_ROUND)
+        old = await self._database.look(erasing.ended, self._since, before, FLOWS_A_ROUND)
         if old:
             async with self._database.write(replayable=True) as transaction:
                 await erasing.hide_ended(transaction, list(old), before)

@@ -35,8 +35,7 @@ class Janitor:
 
     async def run_once(self) -> int:
         """End some flows that are late; returns how many."""
-        async with self._database.read() as snapshot:
-            late = await backlog.past_deadline(snapshot, self._clock(), FLOWS_A_ROUND)
+        late = await self._database.look(backlog.past_deadline, self._clock(), FLOWS_A_ROUND)
         for flow_id in late:
             await self._expire(flow_id)
         return len(late)

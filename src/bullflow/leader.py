@@ -60,8 +60,7 @@ class Leader:
         return held
 
     async def _somebody_leads(self) -> bool:
-        async with self._database.read() as snapshot:
-            return await leases.is_held(snapshot, leases.RECORDER, self._clock())
+        return await self._database.look(leases.is_held, leases.RECORDER, self._clock())
 
     async def _ask(self) -> Held | None:
         async with self._database.write() as transaction:

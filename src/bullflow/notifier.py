@@ -140,8 +140,7 @@ class Notifier:
         return flow
 
     async def _look(self, user_id: str, flow_id: str) -> FlowView:
-        async with self._database.read() as snapshot:
-            return await views.flow(snapshot, user_id, flow_id)
+        return await self._database.look(views.flow, user_id, flow_id)
 
     def unfollow(self, flow_id: str, listener: Listener) -> None:
         channel = self._channels.get(flow_id)
@@ -222,8 +221,7 @@ class Notifier:
         known = {flow_id: channel.seq for flow_id, channel in self._channels.items() if channel.seq is not None}
         if not known:
             return set()
-        async with self._database.read() as snapshot:
-            last = await flow_log.last_seqs(snapshot, list(known))
+        last = await self._database.look(flow_log.last_seqs, list(known))
         return {flow_id for flow_id, seq in last.items() if seq > known[flow_id]}
 
     async def _missed_by_all(self, since: int) -> set[str]:
@@ -236,8 +234,7 @@ class Notifier:
 
     async def _hand_out_entries(self, changed: set[str]) -> None:
         while since := self._known_seqs(changed):
-            async with self._database.read() as snapshot:
-                items = await flow_log.after_each(snapshot, since, ENTRIES_A_READ)
+            items = await self._database.look(flow_log.after_each, since, ENTRIES_A_READ)
             for item in items:
                 self._hand_out(item)
             if len(items) < ENTRIES_A_READ:
@@ -261,8 +258,7 @@ class Notifier:
         wanted = sorted(changed)
         for user_id, listeners in tuple(self._everything.items()):
             for start in range(0, len(wanted), SUMMARIES_A_READ):
-                async with self._database.read() as snapshot:
-                    found = await views.flows_by_id(snapshot, user_id, wanted[start : start + SUMMARIES_A_READ])
+                found = await self._database.look(views.flows_by_id, user_id, wanted[start : start + SUMMARIES_A_READ])
                 for flow in found:
                     text = self._summarise(flow)
                     for listener in tuple(listeners):

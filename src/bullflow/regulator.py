@@ -31,12 +31,12 @@ class Regulator:
 
     async def run_once(self) -> int:
         """Apply what is due or was lost; returns how many queues were due."""
-        names = [queue.name for queue in await self._all_set()]
+        names = [queue.name for queue in await self._database.look(queues.all_set)]
         if not names:
             return 0
         found = await queue_rules(self._client, self._prefix, names)
         # Read after the engine was: rules that were set between the two would be taken back for a moment.
-        wanted = await self._all_set()
+        wanted = await self._database.look(queues.all_set)
         for queue in wanted:
             if queue.due or found.get(queue.name) != queue.rules:
                 await self.apply(queue)
@@ -50,7 +50,3 @@ class Regulator:
             await apply_rules(self._client, self._prefix, current.name, current.rules)
             async with self._database.write() as transaction:
                 current = await queues.applied(transaction, current)
-
-    async def _all_set(self) -> list[SetQueue]:
-        async with self._database.read() as snapshot:
-            return await queues.all_set(snapshot)

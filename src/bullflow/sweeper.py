@@ -41,8 +41,7 @@ class Sweeper:
     async def run_once(self) -> int:
         """Remove all that is old enough. Returns 0: what gets old meanwhile waits for the next look."""
         before = self._clock() - milliseconds(self._keep)
-        async with self._database.read() as snapshot:
-            read = await streams.positions(snapshot)
+        read = await self._database.look(streams.positions)
         growth_read = read.pop(GROWN, BEFORE_ALL)
         await self._ended.trim_events(read, before)
         removed = await self._sweep(read, growth_read, before)
@@ -77,6 +76,5 @@ class Sweeper:
     async def _unrecorded(self, jobs: Sequence[EndedJob], *, strangers_stay: bool) -> set[str]:
         if not jobs:
             return set()
-        async with self._database.read() as snapshot:
-            still_open, unknown = await recorded.unrecorded(snapshot, [job.job_id for job in jobs])
+        still_open, unknown = await self._database.look(recorded.unrecorded, [job.job_id for job in jobs])
         return still_open | unknown if strangers_stay else still_open

@@ -17,7 +17,6 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.engine.remover import Remover
 from bullflow.errors import EngineAway, EngineRefused
-from bullflow.flow.ending import Withdrawn
 from bullflow.loop import Complaints, Wake
 from bullflow.store import backlog
 from bullflow.store.database import Database
@@ -39,8 +38,7 @@ class Withdrawer:
 
     async def run_once(self) -> int:
         """Withdraw some flows; returns how many."""
-        async with self._database.read() as snapshot:
-            flow_ids = await backlog.to_withdraw(snapshot, FLOWS_A_ROUND)
+        flow_ids = await self._database.look(backlog.to_withdraw, FLOWS_A_ROUND)
         for flow_id in flow_ids:
             await self._insist(flow_id)
         return len(flow_ids)
@@ -63,7 +61,7 @@ class Withdrawer:
 
     async def doom(self, flow_id: str) -> None:
         """When this returns, no job of the flow that has ended in the store starts any more; raises EngineAway."""
-        await self._remover.doom(await self._jobs(flow_id))
+        await self._remover.doom(await self._database.look(backlog.jobs_to_withdraw, flow_id))
 
     async def finish(self, flow_id: str) -> None:
         """Take the flow's ended jobs out, and note that it is done; raises EngineAway.
@@ -89,12 +87,8 @@ class Withdrawer:
             under_way.exception()  # whoever waits has it; nobody may wait any more
 
     async def _finish(self, flow_id: str) -> None:
-        jobs = await self._jobs(flow_id)
+        jobs = await self._database.look(backlog.jobs_to_withdraw, flow_id)
         await self._remover.remove(await self._remover.doom(jobs))
         async with self._database.write(replayable=True) as transaction:
             await backlog.withdrawn(transaction, flow_id, [job.job_id for job in jobs])
         self.log.debug("withdrawer.withdrawn", flow_id=flow_id, jobs=len(jobs))
-
-    async def _jobs(self, flow_id: str) -> list[Withdrawn]:
-        async with self._database.read() as snapshot:
-            return await backlog.jobs_to_withdraw(snapshot, flow_id)

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from bullflow.store import streams
-from bullflow.store.database import Database
+from bullflow.store.database import READERS, Database
+from bullflow.store.transaction import Transaction
 from support.servers import SqliteServer
 
 LONG = {
@@ -109,6 +111,61 @@ async def test_a_read_sees_one_moment(database: Database) -> None:
 
     assert before == after == {}
     assert await _queues(database) == ["video"]
+
+
+async def test_a_look_sees_what_was_committed_before_it(database: Database) -> None:
+    before = await database.look(streams.positions)
+    async with database.write() as transaction:
+        await streams.know(transaction, ["video"])
+    after = await database.look(streams.positions)
+
+    assert (list(before), list(after)) == ([], ["video"])
+
+
+async def test_a_look_asks_only_once(database: Database) -> None:
+    async def twice(transaction: Transaction) -> None:
+        await streams.positions(transaction)
+        await streams.positions(transaction)
+
+    with pytest.raises(RuntimeError, match="over"):
+        await database.look(twice)
+
+
+async def test_more_looks_than_connections_all_give_theirs_back_also_when_they_fail(database: Database) -> None:
+    async def fail(transaction: Transaction) -> None:
+        await transaction.execute(text("SELECT nothing"))
+
+    looks = [database.look(streams.positions if number % 2 else fail) for number in range(8 * READERS)]
+    found = await asyncio.gather(*looks, return_exceptions=True)
+
+    assert [isinstance(each, DBAPIError) for each in found] == [number % 2 == 0 for number in range(8 * READERS)]
+    assert await _queues(database) == []
+
+
+async def test_a_look_that_is_cancelled_gives_its_connection_back(database: Database) -> None:
+    async def slow(transaction: Transaction) -> None:
+        await transaction.execute(text(LONG[database.dialect]))
+
+    looking = [asyncio.create_task(database.look(slow)) for _ in range(READERS)]
+    await asyncio.sleep(0)
+    for look in looking:
+        look.cancel()
+    await asyncio.wait(looking)
+
+    assert all(look.cancelled() for look in looking)
+    assert await _queues(database) == []
+
+
+async def test_reads_after_looks_still_see_one_moment(database: Database) -> None:
+    await asyncio.gather(*(database.look(streams.positions) for _ in range(READERS)))
+
+    async with database.read() as snapshot:
+        before = await streams.positions(snapshot)
+        async with database.write() as transaction:
+            await streams.know(transaction, ["video"])
+        after = await streams.positions(snapshot)
+
+    assert before == after == {}
 
 
 async def test_what_is_not_yet_committed_is_seen_by_nobody_else(database: Database) -> None:

@@ -95,8 +95,7 @@ async def list_acts(
     actor = actor or caller.acts_for
     listing = f"audit:{actor or ''}"
     before = None if cursor is None else after_number(listing, cursor, 0)
-    async with rooms.database.read() as snapshot:
-        found = await acts.newest(snapshot, actor, before, limit + 1)
+    found = await rooms.database.look(acts.newest, actor, before, limit + 1)
     shown = found[:limit]
     following = cursors.encode(listing, str(shown[-1].n)) if len(found) > limit else None
     return answer({"items": [_act_shape(act) for act in shown], "next": following})

@@ -120,6 +120,5 @@ async def _retried(rooms: Rooms, caller: Caller, plan: Plan, *, dry_run: bool) -
 
 
 async def _flow(rooms: Rooms, caller: Caller, flow_id: str, **more: bool) -> Response:
-    async with rooms.database.read() as snapshot:
-        flow = await views.flow(snapshot, caller.user_id, flow_id)
+    flow = await rooms.database.look(views.flow, caller.user_id, flow_id)
     return answer({**flow_shape(veil_of(rooms, caller).flow(flow)), **more}, 202)

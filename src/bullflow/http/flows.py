@@ -54,8 +54,7 @@ async def list_flows(
         created_before=_instant("createdBefore", created_before),
     )
     before = after_id("flows", cursor)
-    async with rooms.database.read() as snapshot:
-        found = await views.flows(snapshot, caller.user_id, only, before, limit + 1)
+    found = await rooms.database.look(views.flows, caller.user_id, only, before, limit + 1)
     shown = found[:limit]
     following = cursors.encode("flows", shown[-1].id) if len(found) > limit else None
     veil = veil_of(rooms, caller)

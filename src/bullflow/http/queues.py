@@ -56,8 +56,7 @@ QueueName = Annotated[
 async def list_queues(rooms: InRooms, caller: Reads, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """Every queue that a flow has used, as it stands in the engine just now; 503 while the engine is away."""
     after = after_queue(_LISTING, cursor)
-    async with rooms.database.read() as snapshot:
-        names = await queues.names(snapshot, _seen_by(caller), after=after, limit=limit + 1)
+    names = await rooms.database.look(queues.names, _seen_by(caller), after=after, limit=limit + 1)
     shown = names[:limit]
     facts = await rooms.queue_facts(shown)
     following = cursors.encode(_LISTING, shown[-1]) if len(names) > limit else None
@@ -67,8 +66,7 @@ async def list_queues(rooms: InRooms, caller: Reads, limit: Limit = 50, cursor: 
 @router.get("/queues/{name}", response_model=wire.QueueDetail, responses=responses(404, 422), summary="One queue")
 async def get_queue(name: QueueName, rooms: InRooms, caller: Reads) -> Response:
     """A queue and its workers, as they stand in the engine just now; 503 while the engine is away."""
-    async with rooms.database.read() as snapshot:
-        await queues.must_know(snapshot, _seen_by(caller), name)
+    await rooms.database.look(queues.must_know, _seen_by(caller), name)
     facts = (await rooms.queue_facts([name]))[name]
     return answer({**_queue_shape(name, facts), "workerList": [_worker_shape(worker) for worker in facts.workers]})
 

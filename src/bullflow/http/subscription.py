@@ -65,8 +65,7 @@ class Subscription:
         self._aside = None
 
     async def _send_page(self) -> None:
-        async with self._rooms.database.read() as snapshot:
-            items = await log.after(snapshot, self.flow_id, self._sent, ENTRIES_A_READ)
+        items = await self._rooms.database.look(log.after, self.flow_id, self._sent, ENTRIES_A_READ)
         for item in items:
             await self._send_when_room(item.seq, item_json(self._veil.item(item)))
         if not items:

@@ -68,5 +68,4 @@ async def _heard(rooms: Rooms, end: _End, shown: str | None) -> None:
 
 
 async def _read(rooms: Rooms, caller: Caller, flow_id: str) -> FlowView:
-    async with rooms.database.read() as snapshot:
-        return await views.flow(snapshot, caller.user_id, flow_id)
+    return await rooms.database.look(views.flow, caller.user_id, flow_id)

@@ -145,8 +145,7 @@ class Recorder:
 
     async def _learn_queues(self) -> None:
         await self._streams.hear_bell_from_now()
-        async with self._database.read() as snapshot:
-            known = await streams.positions(snapshot)
+        known = await self._database.look(streams.positions)
         self._read = {GROWN: BEFORE_ALL, **known, **self._read}
         await self._look_for_faults(self._read)
 

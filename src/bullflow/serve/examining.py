@@ -106,8 +106,7 @@ async def _still(comparison: Comparison, sizes: dict[str, int]) -> tuple[list[Dr
 
 
 async def _recorder_works(base: Base) -> bool:
-    async with base.database.read() as snapshot:
-        return await leases.is_held(snapshot, leases.RECORDER, now_ms())
+    return await base.database.look(leases.is_held, leases.RECORDER, now_ms())
 
 
 @asynccontextmanager

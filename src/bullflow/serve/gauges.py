@@ -14,12 +14,10 @@ def gauges(base: Base) -> dict[str, Gauge]:
     """What `/readyz` shows beside whether all is there."""
 
     async def lag() -> int:
-        async with base.database.read() as snapshot:
-            positions = await streams.positions(snapshot)
+        positions = await base.database.look(streams.positions)
         return await in_time(recorder_lag(base.client, base.settings.prefix, positions))
 
     async def to_dispatch() -> int:
-        async with base.database.read() as snapshot:
-            return await backlog.how_many_to_dispatch(snapshot, MOST_COUNTED)
+        return await base.database.look(backlog.how_many_to_dispatch, MOST_COUNTED)
 
     return {"recorderLag": lag, "dispatchBacklog": to_dispatch}

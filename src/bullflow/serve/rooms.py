@@ -137,17 +137,15 @@ def probes(database: Database, engine_takes: Probe) -> dict[str, Probe]:
     """Questions to each system that a working service needs."""
 
     async def store() -> None:
-        async with database.read() as snapshot:
-            await leases.is_held(snapshot, leases.RECORDER, now_ms())
+        await database.look(leases.is_held, leases.RECORDER, now_ms())
         if database.trouble is not None:
             # It may be full, or locked: then it can be read, and nothing can be accepted.
             async with database.write() as transaction:
                 await users.touch(transaction, users.LOCAL)
 
     async def recorder_works() -> None:
-        async with database.read() as snapshot:
-            if not await leases.is_held(snapshot, leases.RECORDER, now_ms()):
-                raise Misconfigured("no recorder is running; start `bullflow recorder`")
+        if not await database.look(leases.is_held, leases.RECORDER, now_ms()):
+            raise Misconfigured("no recorder is running; start `bullflow recorder`")
 
     return {"store": store, "engine": engine_takes, "recorder": recorder_works}
 

@@ -106,8 +106,7 @@ class Access:
         if name == caller.name:
             return caller
         caller.must(Scope.ADMIN)
-        async with self._database.read() as snapshot:
-            account = await users.by_name(snapshot, name)
+        account = await self._database.look(users.by_name, name)
         return caller.acting_for(account.name, account.id, account.queues)
 
     async def sign_in(self, token: str) -> Secret:
@@ -160,9 +159,8 @@ class Access:
         return looking.result()
 
     async def _read(self, kind: str, key: str, now: int) -> Credential | None:
-        look: Look = tokens.token if kind == TOKEN else tokens.session
-        async with self._database.read() as snapshot:
-            found = await look(snapshot, key)
+        by_key: Look = tokens.token if kind == TOKEN else tokens.session
+        found = await self._database.look(by_key, key)
         name = kind + key
         if self._looking.get(name) is asyncio.current_task():  # else it was closed meanwhile
             self._known.pop(name, None)

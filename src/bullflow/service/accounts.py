@@ -46,8 +46,7 @@ class Accounts:
             acts.note(transaction, [self._done("user.disable" if disabled else "user.enable", name)])
 
     async def users(self) -> list[Account]:
-        async with self._database.read() as snapshot:
-            return await users.everybody(snapshot)
+        return await self._database.look(users.everybody)
 
     async def create_token(self, user: str, scopes: frozenset[Scope], lasts: timedelta | None) -> Secret:
         """A new token of this user, which is told this once; raises NotFound."""

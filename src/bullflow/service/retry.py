@@ -47,8 +47,7 @@ class Retry:
 
     async def job(self, caller: Caller, job_id: str, data: Json | None = None, *, dry_run: bool = False) -> Plan:
         """Run this job again, with new data if there is some, and every job above it."""
-        async with self._database.read() as snapshot:
-            flow_id = await states.flow_of(snapshot, caller.user_id, job_id)
+        flow_id = await self._database.look(states.flow_of, caller.user_id, job_id)
         return await self._retry(caller, flow_id, job_id, data, dry_run=dry_run)
 
     async def _retry(

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bullflow.flow.audit import AuditedJob, Sign
 from bullflow.flow.facts import FactId
 from bullflow.flow.states import OPEN, JobStatus
-from bullflow.store.sql import Words, insert_or_leave, one_of
+from bullflow.store import writing
+from bullflow.store.sql import Words, one_of
 from bullflow.store.states import OPEN_STATUSES
 from bullflow.store.tables import ALL_JOBS, COUNT_COLUMNS, TRAILING, UNFINISHED, EngineMark, Flow, FlowJob
 from bullflow.store.transaction import Transaction
@@ -102,15 +103,19 @@ async def sign(connection: Transaction, prefix: str) -> Sign | None:
     return None if row is None else Sign(mark=row.mark, server=row.server)
 
 
-async def remember(connection: Transaction, prefix: str, sign: Sign) -> None:
-    """Keep what the engine has."""
-    dialect, values = connection.dialect.name, {"of": prefix, "mark": sign.mark, "server": sign.server}
-    if not await connection.run(lambda driver: _remember(dialect).done(driver, **values)):
-        first = {"prefix": prefix, "mark": sign.mark, "server": sign.server}
-        await insert_or_leave(connection, EngineMark, [first], key=["prefix"])
+def remember(connection: Transaction, prefix: str, sign: Sign) -> None:
+    """Keep what the engine has, with whatever is asked next or with the commit."""
+    connection.later(lambda driver: _remember(driver, prefix, sign))
+
+
+def _remember(driver: Connection, prefix: str, sign: Sign) -> None:
+    words = _words_to_remember(driver.dialect.name)
+    if not words.done(driver, of=prefix, mark=sign.mark, server=sign.server):
+        row = (prefix, sign.mark, sign.server)
+        writing.insert_or_leave(driver, EngineMark, ("prefix", "mark", "server"), [row], key=("prefix",))
 
 
 @cache
-def _remember(dialect: str) -> Words:
+def _words_to_remember(dialect: str) -> Words:
     known = update(EngineMark).where(EngineMark.prefix == bindparam("of"))
     return Words(known.values(mark=bindparam("mark"), server=bindparam("server")), dialect)

@@ -12,10 +12,10 @@ SQLite and Postgres differ in three things, and all three are settled here:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -25,8 +25,11 @@ from sqlalchemy.pool import QueuePool
 from bullflow.errors import Misconfigured, StoreAway
 from bullflow.store import postgres
 from bullflow.store.threads import Threads
-from bullflow.store.transaction import Transaction
+from bullflow.store.transaction import Look, Transaction
 from bullflow.store.trouble import away
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -68,7 +71,10 @@ def _with_host(url: str) -> str:
 
 
 class Database:
-    """The store's connections. `read` and `write` give one transaction each; a write commits when its block ends."""
+    """The store's connections. `read` and `write` give one transaction each; a write commits when its block ends.
+
+    `look` is a read of one statement.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -76,6 +82,7 @@ class Database:
         writers = 1 if self.dialect == "sqlite" else WRITERS
         self._writer = self._engine(writers, "READ COMMITTED")
         self._reader = self._engine(READERS, "REPEATABLE READ")
+        self._looker = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         # As many threads as connections: whoever has a place here never waits for a connection in a thread.
         self._threads = Threads(writers + READERS)
         self._may_write = asyncio.Semaphore(writers)
@@ -123,6 +130,13 @@ class Database:
                 raise
             finally:
                 self._leave(transaction)
+
+    async def look(
+        self, read: Callable[Concatenate[Transaction, P], Awaitable[T]], *rest: P.args, **more: P.kwargs
+    ) -> T:
+        """What `read(transaction, *rest, **more)` finds with one statement. It takes half the ways into a thread."""
+        async with away(), _place(self._may_read):
+            return await read(Look(self._looker, self._threads), *rest, **more)
 
     def _leave(self, transaction: Transaction) -> None:
         left = transaction.leave()

@@ -128,5 +128,27 @@ class Transaction:
                 cast("Impatient", connection.connection.driver_connection).hurry()
 
 
+class Look(Transaction):
+    """One piece of work that needs no other: one way into a thread takes the connection, uses it and gives it back."""
+
+    def __init__(self, engine: Engine, threads: Threads) -> None:
+        super().__init__(engine, threads, lambda _connection: None)
+        self._is_over = False
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Do this, and nothing after it: what would come then is not seen in the same snapshot."""
+        if self._is_over:
+            raise RuntimeError("a look is over with what it has asked first")
+        self._is_over = True
+        return await self._in_thread(lambda: self._all_of(work))
+
+    def _all_of(self, work: Callable[[Connection], T]) -> T:
+        with self._begun() as connection:
+            try:
+                return work(connection)
+            finally:
+                self._open = None
+
+
 def _whole(result: CursorResult[Any]) -> CursorResult[Any]:
     return cast("CursorResult[Any]", result.freeze()()) if result.returns_rows else result

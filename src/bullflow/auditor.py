@@ -40,6 +40,8 @@ from bullflow.store.database import Database
 from bullflow.store.transaction import Transaction
 
 BEAT_EVERY = timedelta(seconds=1)
+MARK_EVERY = 2
+"""Beats, for a mark that stands: it is looked at with each."""
 LOOK_EVERY = timedelta(seconds=5)
 QUIET_FOR = timedelta(seconds=10)
 AGAIN_AFTER = timedelta(milliseconds=50)
@@ -94,6 +96,7 @@ class Auditor:
         self._remembered: Sign | None = None
         self._suspicion: _Suspicion | None = None
         self._next_look = 0
+        self._beats = 0
         self._quiet = Quiet()
         self.wake = Wake()
 
@@ -132,7 +135,8 @@ class Auditor:
             drifted = await self._compare_some()
         else:
             drifted = 0
-        if self._suspicion is None:
+        self._beats += 1
+        if self._suspicion is None and (shown.mark is None or self._beats % MARK_EVERY == 0):
             await self._move_mark(shown)
         return drifted
 

@@ -26,6 +26,8 @@ from bullflow.store.database import Database
 from bullflow.together import in_groups
 
 LOOK_EVERY = timedelta(seconds=2)
+LOOK_AGAIN_AFTER = timedelta(seconds=1.5)
+"""Before that, only what it was told of is sent."""
 SEND_AGAIN_AFTER = timedelta(seconds=30)
 FLOWS_A_ROUND = 200
 JOBS_A_ROUND = 4_000
@@ -120,7 +122,7 @@ class Dispatcher:
         self._forget_old(now)
         due = await self._database.look(backlog.to_dispatch, list(self._sent), FLOWS_A_ROUND)
         if len(due) < FLOWS_A_ROUND:
-            self._next_look = now + milliseconds(LOOK_EVERY)
+            self._next_look = now + milliseconds(LOOK_AGAIN_AFTER)
         return due
 
     def _forget_old(self, now: int) -> None:

@@ -97,7 +97,17 @@ async def run(
         complaints.over()
         pauses.reset()
         if not done:
-            await wake.heard(interval)
+            await wake.heard(interval and until_due(interval, asyncio.get_running_loop().time()))
+
+
+def until_due(interval: timedelta, now: float) -> timedelta:
+    """How long to sleep at `now`, in seconds by any clock, for what is done every `interval`.
+
+    The intervals of all loops begin together, so that a process does what it wakes for at once and wakes less often.
+    """
+    left = interval - timedelta(seconds=now % interval.total_seconds())
+    # A timer may go off a moment early.
+    return left if left > interval / 10 else left + interval
 
 
 def outlive(error: Exception) -> None:

@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import floats, integers
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
 from bullflow.errors import EngineAway, LeadershipLost
-from bullflow.loop import Pauses, Wake, run
+from bullflow.loop import Pauses, Wake, run, until_due
 
 NEVER = None
 AT_ONCE = timedelta(0)
@@ -286,3 +288,24 @@ async def test_pauses_can_be_reset(pauses: list[float]) -> None:
     await growing.rest()
 
     assert pauses == pytest.approx([0.1, 0.2, 0.1])
+
+
+@given(
+    interval=floats(0.1, 100).map(lambda seconds: timedelta(seconds=seconds)),
+    times=integers(1, 5),
+    now=floats(0, 1_000_000),
+)
+def test_what_is_due_is_due_with_all_that_has_the_same_interval_or_a_part_of_it(
+    interval: timedelta, times: int, now: float
+) -> None:
+    part, whole = until_due(interval, now), until_due(interval * times, now)
+
+    for period, left in ((interval, part), (interval * times, whole)):
+        assert period / 10 <= left <= period * 1.1
+        assert _off_by(period, now + left.total_seconds()) < 0.001 * times
+
+
+def _off_by(period: timedelta, instant: float) -> float:
+    """Seconds to the nearest multiple."""
+    past = instant % period.total_seconds()
+    return min(past, period.total_seconds() - past)

@@ -7,7 +7,7 @@ SQLite and Postgres differ in three things, and all three are settled here:
   late, and other processes wait their turn in `busy_timeout`. Whoever waits in vain fails, and with it
   all who have waited behind it: nobody waits for the sum of their times.
 * Reads see one snapshot: a deferred transaction on SQLite (with WAL, readers never wait for the
-  writer), `REPEATABLE READ` on Postgres.
+  writer), `REPEATABLE READ` on Postgres. A read of one statement needs none.
 * Long lists of ids are sent as one parameter (`sql`).
 """
 
@@ -32,6 +32,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Dialect = Literal["sqlite", "postgresql"]
+
+_SNAPSHOT = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
 
 READERS = 8
 WRITERS = 8
@@ -81,8 +83,7 @@ class Database:
         self.dialect = dialect_of(url)
         writers = 1 if self.dialect == "sqlite" else WRITERS
         self._writer = self._engine(writers, "READ COMMITTED")
-        self._reader = self._engine(READERS, "REPEATABLE READ")
-        self._looker = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+        self._reader = self._engine(READERS, "AUTOCOMMIT")
         # As many threads as connections: whoever has a place here never waits for a connection in a thread.
         self._threads = Threads(writers + READERS)
         self._may_write = asyncio.Semaphore(writers)
@@ -91,7 +92,7 @@ class Database:
         self._trouble: str | None = None
         self._trouble_at = 0.0
 
-    def _engine(self, size: int, isolation: Literal["READ COMMITTED", "REPEATABLE READ"]) -> Engine:
+    def _engine(self, size: int, isolation: Literal["READ COMMITTED", "AUTOCOMMIT"]) -> Engine:
         if self.dialect == "postgresql":
             return postgres.engine_of(driver_url(self.url), size, isolation)
         return self._sqlite(size)
@@ -119,10 +120,9 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """One snapshot of the store. It ends behind the back of whoever has read, who need not wait for that."""
-        begin = _begin_snapshot if self.dialect == "sqlite" else _begin_itself
         async with away():
             await _take_place(self._may_read)
-            transaction = Transaction(self._reader, self._threads, begin)
+            transaction = Transaction(self._reader, self._threads, _begin_snapshot)
             try:
                 yield transaction
             except BaseException:
@@ -136,7 +136,7 @@ class Database:
     ) -> T:
         """What `read(transaction, *rest, **more)` finds with one statement. It takes half the ways into a thread."""
         async with away(), _place(self._may_read):
-            return await read(Look(self._looker, self._threads), *rest, **more)
+            return await read(Look(self._reader, self._threads), *rest, **more)
 
     def _leave(self, transaction: Transaction) -> None:
         left = transaction.leave()
@@ -219,7 +219,7 @@ def _begin_itself(_connection: Connection) -> None:
 
 
 def _begin_snapshot(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    connection.exec_driver_sql(_SNAPSHOT[connection.dialect.name])
 
 
 def _begin_durable(connection: Connection) -> None:

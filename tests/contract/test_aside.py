@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from pickle import PickleBuffer
+from zlib import crc32
 
 import psutil
 import pytest
@@ -19,6 +21,7 @@ from bullflow.http.aside import LESS_URGENT, Aside
 from bullflow.wire import Limits
 from bullflow.wire.bodies import flow_in
 
+MIB = 2**20
 LIMITS = Limits(jobs=3, depth=2, data_bytes=100)
 
 
@@ -45,6 +48,30 @@ async def test_what_is_wrong_is_told_as_it_would_be_here(aside: Aside, body: byt
     assert type(there.value) is type(here.value)
     assert there.value.faults == here.value.faults
     assert isinstance(here.value, Malformed) == (body == b"{")
+
+
+async def test_a_large_argument_arrives_whole(aside: Aside) -> None:
+    body = bytearray(b"0123456789abcdef") * (MIB // 8)
+
+    assert await aside.do(crc32, PickleBuffer(body)) == crc32(body)
+
+
+async def test_an_error_of_python_is_raised_with_where_it_came_from(aside: Aside) -> None:
+    with pytest.raises(ZeroDivisionError) as raised:
+        await aside.do(divmod, 1, 0)
+
+    assert "in _outcome" in raised.value.__notes__[0]
+    assert await aside.do(divmod, 7, 2) == (3, 1)
+
+
+async def test_who_leaves_in_the_middle_leaves_nothing_for_the_next(aside: Aside) -> None:
+    await aside.do(os.getpid)
+    leaving = asyncio.create_task(aside.do(time.sleep, 60))
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    assert await aside.do(divmod, 7, 2) == (3, 1)
+    assert leaving.cancelled()
 
 
 async def test_it_is_another_process_which_gives_way_to_this_one(aside: Aside) -> None:

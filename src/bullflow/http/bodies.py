@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
+from pickle import PickleBuffer
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -37,10 +38,10 @@ async def read_large(request: Request, rooms: Rooms, user: str, read: Callable[.
         if len(body) <= SMALL:
             return read(body, *arguments)
         held.enter_context(rooms.quotas.reading(user))
-        return await rooms.aside.do(read, body, *arguments)
+        return await rooms.aside.do(read, PickleBuffer(body), *arguments)
 
 
-async def read_body(request: Request, limit: int, *, large: Callable[[], object] = lambda: None) -> bytes:
+async def read_body(request: Request, limit: int, *, large: Callable[[], object] = lambda: None) -> bytearray:
     """The bytes of a body that is said to be JSON; `large` is called when they become many.
 
     Raises NotJson, Compressed, TooLarge, TooSlow.
@@ -63,7 +64,7 @@ async def read_body(request: Request, limit: int, *, large: Callable[[], object]
     return body
 
 
-async def _received(request: Request, limit: int, large: Callable[[], object]) -> bytes:
+async def _received(request: Request, limit: int, large: Callable[[], object]) -> bytearray:
     body = bytearray()
     async for chunk in request.stream():
         if len(body) <= LARGE < len(body) + len(chunk):
@@ -71,4 +72,4 @@ async def _received(request: Request, limit: int, large: Callable[[], object]) -
         body += chunk
         if len(body) > limit:
             raise TooLarge(limit)
-    return bytes(body)
+    return body

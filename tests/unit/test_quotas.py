@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bullflow.errors import Invalid, Limited
+from bullflow.flow.access import Caller
 from bullflow.service import quotas as quotas_module
 from bullflow.service.quotas import Limits, Quotas
 from support.flows import HandClock
+
+U, V, W = (Caller(name=name, user_id=f"id-of-{name}") for name in "uvw")
 
 
 def buckets(rate: float | None, burst: int) -> tuple[Quotas, HandClock]:
@@ -95,29 +98,31 @@ def test_large_requests_are_counted_for_each_user_and_for_all() -> None:
     quotas = Quotas(Limits(), clock=HandClock())
     with ExitStack() as stack:
         for _ in range(quotas_module.LARGE_BODIES_OF_ONE):
-            stack.enter_context(quotas.large_body("u"))
-        with pytest.raises(Limited), quotas.large_body("u"):
+            stack.enter_context(quotas.large_body(U))
+        with pytest.raises(Limited), quotas.large_body(U):
             pass
         for _ in range(quotas_module.LARGE_BODIES - quotas_module.LARGE_BODIES_OF_ONE):
-            stack.enter_context(quotas.large_body("v"))
-        with pytest.raises(Limited), quotas.large_body("w"):
+            stack.enter_context(quotas.large_body(V))
+        with pytest.raises(Limited), quotas.large_body(W):
             pass
         for _ in range(quotas_module.READINGS_OF_ONE):
-            stack.enter_context(quotas.reading("u"))
-        with pytest.raises(Limited), quotas.reading("u"):
+            stack.enter_context(quotas.reading(U))
+        with pytest.raises(Limited), quotas.reading(U):
             pass
-        with quotas.reading("v"):
+        with quotas.reading(V):
             pass
-    with quotas.large_body("u"), quotas.reading("u"):
+    with quotas.large_body(U), quotas.reading(U):
         pass
 
 
 def test_sockets_are_counted_while_they_are_open() -> None:
     quotas = Quotas(Limits(sockets=2), clock=HandClock())
-    with quotas.socket("u"), quotas.socket("u"):
-        with pytest.raises(Limited, match="MAX_SOCKETS"), quotas.socket("u"):
+    with quotas.socket(U), quotas.socket(U):
+        with pytest.raises(Limited, match="MAX_SOCKETS"), quotas.socket(U):
             pass
-        with quotas.socket("somebody else"):
+        with quotas.socket(V):
             pass
-    with quotas.socket("u"):
+        with pytest.raises(Limited), quotas.socket(U.acting_for("v", "id-of-v", ())):
+            pass
+    with quotas.socket(U):
         pass

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from bullflow.flow.access import Caller
 from bullflow.http.problems import Compressed, NotJson, TooLarge, TooSlow
 from bullflow.http.rooms import Rooms
 from bullflow.http.unread import note_read
@@ -24,8 +25,8 @@ READ_WITHIN = timedelta(seconds=60)
 T = TypeVar("T")
 
 
-async def read_large(request: Request, rooms: Rooms, user: str, read: Callable[..., T], *arguments: Any) -> T:
-    """What `read(body, *arguments)` makes of a body of this user's that may be large.
+async def read_large(request: Request, rooms: Rooms, caller: Caller, read: Callable[..., T], *arguments: Any) -> T:
+    """What `read(body, *arguments)` makes of a body of this caller's that may be large.
 
     `read` is a function of a module. Raises what it raises and what `read_body` does, Limited, and ReaderAway.
     """
@@ -33,11 +34,11 @@ async def read_large(request: Request, rooms: Rooms, user: str, read: Callable[.
         body = await read_body(
             request,
             rooms.settings.max_body_bytes,
-            large=lambda: held.enter_context(rooms.quotas.large_body(user)),
+            large=lambda: held.enter_context(rooms.quotas.large_body(caller)),
         )
         if len(body) <= SMALL:
             return read(body, *arguments)
-        held.enter_context(rooms.quotas.reading(user))
+        held.enter_context(rooms.quotas.reading(caller))
         return await rooms.aside.do(read, PickleBuffer(body), *arguments)
 
 

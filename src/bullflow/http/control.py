@@ -83,7 +83,7 @@ async def retry_job(
     """Run a failed or cancelled job again, with other `data` if the body has some, and every job above it."""
     data = None
     if not has_no_body(request):
-        data = await read_large(request, rooms, caller.name, data_in, rooms.settings.max_data_bytes)
+        data = await read_large(request, rooms, caller, data_in, rooms.settings.max_data_bytes)
     plan = await rooms.retry.job(caller, job_id, data, dry_run=dry_run)
     return await _retried(rooms, caller, plan, dry_run=dry_run)
 

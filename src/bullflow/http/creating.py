@@ -56,7 +56,7 @@ async def create(
     request: Request, rooms: InRooms, caller: Writes, dry_run: DryRun = False, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Store a tree of jobs and run it. The answer is given when the flow is durable."""
-    asked, fingerprint = await read_large(request, rooms, caller.name, flow_in, _limits(rooms, caller))
+    asked, fingerprint = await read_large(request, rooms, caller, flow_in, _limits(rooms, caller))
     if dry_run:
         return answer(checked_shape(asked.root))
     if idempotency_key is None:
@@ -85,7 +85,7 @@ async def create_many(
     if idempotency_key is not None:
         raise Invalid([Fault("Idempotency-Key", "stands for one flow; send flows with keys one by one")])
     most = rooms.settings.max_flows
-    asked = await read_large(request, rooms, caller.name, flows_in, _limits(rooms, caller), most)
+    asked = await read_large(request, rooms, caller, flows_in, _limits(rooms, caller), most)
     if dry_run:
         return answer({"flows": [checked_shape(flow.root) for flow in asked]})
     flows = await rooms.submit(caller, asked)

@@ -80,7 +80,7 @@ async def _stream(request: Request, rooms: Rooms, caller: Caller, flow_id: str, 
     outbox = Outbox(rooms.settings.socket_buffer)
     subscription = Subscription(rooms, caller, flow_id, outbox, wrap=_sse, with_progress=False)
     with ExitStack() as stack:
-        stack.enter_context(rooms.quotas.socket(caller.name))
+        stack.enter_context(rooms.quotas.socket(caller))
         await subscription.join(after)
         stack.callback(subscription.leave)
         parts = (

@@ -78,7 +78,7 @@ async def live(socket: WebSocket, rooms: InRooms, user: Whose = None) -> None:
         caller.must(Scope.READ)
         if user is not None:
             caller = await rooms.access.another(caller, user)
-        with rooms.quotas.socket(caller.name):
+        with rooms.quotas.socket(caller):
             await _Connection(socket, rooms, caller).serve(until_refused(rooms.access, shown))
     except (Unauthenticated, Forbidden, NotFound, Limited, Away) as error:
         await _refuse(socket, error)

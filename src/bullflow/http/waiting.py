@@ -40,7 +40,7 @@ async def ended_flow(rooms: Rooms, caller: Caller, flow_id: str, within: float, 
     if within <= 0:
         return await _read(rooms, caller, flow_id)
     end = _End()
-    with rooms.quotas.socket(caller.name):
+    with rooms.quotas.socket(caller):
         flow = await rooms.notifier.follow(caller.user_id, flow_id, end)
         try:
             if flow.status in FLOW_ENDED:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from bullflow.clock import Clock
 from bullflow.errors import Fault, Invalid, Limited, StoreFull
+from bullflow.flow.access import Caller
 from bullflow.store import usage, users
 from bullflow.store.transaction import Transaction
 
@@ -107,36 +108,37 @@ class Quotas:
         return Room(self._limits, running, stored)
 
     @contextmanager
-    def socket(self, user: str) -> Iterator[None]:
-        """One socket of who asks, an admin or not, for as long as the block; raises Limited when there are too many."""
-        if self._sockets[user] >= self._limits.sockets:
+    def socket(self, caller: Caller) -> Iterator[None]:
+        """One socket of who asks, for as long as the block; raises Limited when there are too many."""
+        if self._sockets[caller.name] >= self._limits.sockets:
             raise Limited(f"You may have {self._limits.sockets} sockets open (BULLFLOW_MAX_SOCKETS).", AGAIN)
-        with _one_more(self._sockets, user):
+        with _one_more(self._sockets, caller):
             yield
 
     @contextmanager
-    def large_body(self, user: str) -> Iterator[None]:
-        """One large request of this user, while it is read; raises Limited when there are too many."""
-        if self._large_bodies[user] >= LARGE_BODIES_OF_ONE or self._large_bodies.total() >= LARGE_BODIES:
+    def large_body(self, caller: Caller) -> Iterator[None]:
+        """One large request of who asks, while it is read; raises Limited when there are too many."""
+        if self._large_bodies[caller.name] >= LARGE_BODIES_OF_ONE or self._large_bodies.total() >= LARGE_BODIES:
             raise Limited("There are too many large requests at this moment; send them one after the other.", SOON)
-        with _one_more(self._large_bodies, user):
+        with _one_more(self._large_bodies, caller):
             yield
 
     @contextmanager
-    def reading(self, user: str) -> Iterator[None]:
-        """One request of this user that is read aside, or waits for that; raises Limited when there are too many."""
-        if self._readings[user] >= READINGS_OF_ONE or self._readings.total() >= READINGS:
+    def reading(self, caller: Caller) -> Iterator[None]:
+        """One request of who asks that is read aside, or waits for that; raises Limited when there are too many."""
+        if self._readings[caller.name] >= READINGS_OF_ONE or self._readings.total() >= READINGS:
             raise Limited("There are too many requests of this size at this moment; send fewer at once.", SOON)
-        with _one_more(self._readings, user):
+        with _one_more(self._readings, caller):
             yield
 
 
 @contextmanager
-def _one_more(counted: Counter[str], user: str) -> Iterator[None]:
-    counted[user] += 1
+def _one_more(counted: Counter[str], caller: Caller) -> Iterator[None]:
+    """Counted as the caller's own, also where an admin asks about somebody else's."""
+    counted[caller.name] += 1
     try:
         yield
     finally:
-        counted[user] -= 1
-        if not counted[user]:
-            del counted[user]
+        counted[caller.name] -= 1
+        if not counted[caller.name]:
+            del counted[caller.name]

@@ -35,10 +35,11 @@ from bullflow.service.regulate import Regulate
 from bullflow.service.retry import Retry
 from bullflow.service.submit import Submit
 from bullflow.settings import Settings
-from bullflow.store import leases, users
+from bullflow.store import leases, tokens, users
 from bullflow.store.database import Database
 
 Ready = Callable[[str], None]
+NOBODY_COMES_IN = "nobody can come in: make a user and a token by `bullflow users create` and `bullflow tokens create`"
 
 
 async def build_rooms(base: Base) -> Rooms:
@@ -113,6 +114,8 @@ async def _access(base: Base) -> Access:
     settings = base.settings
     async with base.database.write() as transaction:
         user_id = await users.ensure(transaction, users.LOCAL, new_id(), now_ms())
+    if settings.auth == "token" and not await base.database.look(tokens.any_opens, now_ms()):
+        telemetry.logger("access").warning("access.no_token", hint=NOBODY_COMES_IN)
     local = Caller(name=users.LOCAL, user_id=user_id)
     return Access(
         base.database,

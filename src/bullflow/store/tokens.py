@@ -7,7 +7,7 @@ whoever asked, in constant time; no secret is ever looked for.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
 from bullflow.errors import NotFound
 from bullflow.flow.access import Scope
@@ -108,6 +108,14 @@ async def token(connection: Transaction, token_id: str) -> Credential | None:
         .where(ApiToken.id == token_id)
     )
     return _credential(rows.one_or_none())
+
+
+async def any_opens(connection: Transaction, now: int) -> bool:
+    """Whether there is a token at all that lets somebody in."""
+    good = select(ApiToken.id).join(User, User.id == ApiToken.user_id)
+    good = good.where(ApiToken.revoked_at.is_(None), User.disabled_at.is_(None))
+    good = good.where(or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now))
+    return await connection.scalar(good.limit(1)) is not None
 
 
 async def session(connection: Transaction, session_id: str) -> Credential | None:

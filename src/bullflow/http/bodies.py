@@ -5,7 +5,7 @@ One that is not small is parsed and checked in a process of its own, and only a 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import timedelta
 from pickle import PickleBuffer
@@ -18,7 +18,7 @@ from bullflow.http.problems import Compressed, NotJson, TooLarge, TooSlow
 from bullflow.http.rooms import Rooms
 from bullflow.http.unread import note_read
 
-SMALL, LARGE = 32 * 1024, 256 * 1024
+SMALL, PIECE, LARGE = 32 * 1024, 128 * 1024, 256 * 1024
 """Bytes."""
 READ_WITHIN = timedelta(seconds=60)
 
@@ -31,22 +31,28 @@ async def read_large(request: Request, rooms: Rooms, caller: Caller, read: Calla
     `read` is a function of a module. Raises what it raises and what `read_body` does, Limited, and ReaderAway.
     """
     with ExitStack() as held:
-        body = await read_body(
+        pieces = await _pieces(
             request,
             rooms.settings.max_body_bytes,
             large=lambda: held.enter_context(rooms.quotas.large_body(caller)),
         )
-        if len(body) <= SMALL:
-            return read(body, *arguments)
+        if sum(map(len, pieces)) <= SMALL:
+            return read(b"".join(pieces), *arguments)
         held.enter_context(rooms.quotas.reading(caller))
-        return await rooms.aside.do(read, PickleBuffer(body), *arguments)
+        return await rooms.aside.do(_read_pieces, read, list(map(PickleBuffer, pieces)), *arguments)
 
 
-async def read_body(request: Request, limit: int, *, large: Callable[[], object] = lambda: None) -> bytearray:
-    """The bytes of a body that is said to be JSON; `large` is called when they become many.
+def _read_pieces(read: Callable[..., T], pieces: Iterable[bytes], *arguments: Any) -> T:
+    return read(b"".join(pieces), *arguments)
 
-    Raises NotJson, Compressed, TooLarge, TooSlow.
-    """
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The bytes of a body that is said to be JSON; raises NotJson, Compressed, TooLarge, TooSlow."""
+    return b"".join(await _pieces(request, limit, large=lambda: None))
+
+
+async def _pieces(request: Request, limit: int, *, large: Callable[[], object]) -> list[bytearray]:
+    """The body as `_received` has it; raises what `read_body` does."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise NotJson(kind or "nothing")
@@ -58,19 +64,28 @@ async def read_body(request: Request, limit: int, *, large: Callable[[], object]
         raise TooLarge(limit)
     try:
         async with asyncio.timeout(READ_WITHIN.total_seconds()):
-            body = await _received(request, limit, large)
+            pieces = await _received(request, limit, large)
     except TimeoutError:
         raise TooSlow(READ_WITHIN) from None
     note_read(request)
-    return body
+    return pieces
 
 
-async def _received(request: Request, limit: int, large: Callable[[], object]) -> bytearray:
-    body = bytearray()
+async def _received(request: Request, limit: int, large: Callable[[], object]) -> list[bytearray]:
+    """What comes, in pieces; `large` is called when it becomes much.
+
+    One that grows to its whole size is copied to another place again and again, and everybody waits meanwhile. What
+    comes byte by byte is put together: a byte alone takes the place of 40.
+    """
+    pieces, size = [bytearray()], 0
     async for chunk in request.stream():
-        if len(body) <= LARGE < len(body) + len(chunk):
+        if size <= LARGE < size + len(chunk):
             large()
-        body += chunk
-        if len(body) > limit:
+        size += len(chunk)
+        if size > limit:
             raise TooLarge(limit)
-    return body
+        if len(pieces[-1]) + len(chunk) <= PIECE:
+            pieces[-1] += chunk
+        else:
+            pieces.append(bytearray(chunk))
+    return pieces

@@ -33,7 +33,7 @@ class Limits:
     """Patterns of the queues that may be named; all when there are none."""
 
 
-def read_json(body: bytes | bytearray | str) -> Any:
+def read_json(body: bytes | str) -> Any:
     """The JSON value of a body; raises Malformed, and Invalid for one of more values than it is worth to make."""
     if len(body) > MOST_VALUES and _values(body) > MOST_VALUES:
         raise Invalid([Fault("", f"has more than {MOST_VALUES} values")])
@@ -43,7 +43,7 @@ def read_json(body: bytes | bytearray | str) -> Any:
         raise Malformed(f"not JSON: {error}") from None
 
 
-def _values(body: bytes | bytearray | str) -> int:
+def _values(body: bytes | str) -> int:
     """At least as many as the values in it; what stands in texts is counted along."""
     text = body.encode() if isinstance(body, str) else body
     return text.count(b",") + text.count(b"[") + text.count(b"{") + text.count(b":")

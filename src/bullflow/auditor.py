@@ -136,7 +136,9 @@ class Auditor:
         else:
             drifted = 0
         self._beats += 1
-        if self._suspicion is None and (shown.mark is None or self._beats % MARK_EVERY == 0):
+        # The mark alone tells of a server that does not say when its life began.
+        is_due = shown.mark is None or shown.server is None or self._beats % MARK_EVERY == 0
+        if self._suspicion is None and is_due:
             await self._move_mark(shown)
         return drifted
 
@@ -185,7 +187,7 @@ class Auditor:
         for page in pages:
             async for compared in self._comparison.of_page(page, ended=False):
                 drifted += await self._mend(compared)
-        self._next_look = now + milliseconds(LOOK_EVERY)
+        self._next_look = now + milliseconds(LOOK_EVERY - BEAT_EVERY / 2)  # a beat may come a moment early
         return drifted
 
     async def _mend(self, compared: Compared) -> int:

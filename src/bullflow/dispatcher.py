@@ -27,7 +27,7 @@ from bullflow.together import in_groups
 
 LOOK_EVERY = timedelta(seconds=2)
 LOOK_AGAIN_AFTER = timedelta(seconds=1.5)
-"""Before that, only what it was told of is sent."""
+"""Before that, only what it was told of is sent. It is less, because the loop may wake a moment early."""
 SEND_AGAIN_AFTER = timedelta(seconds=30)
 FLOWS_A_ROUND = 200
 JOBS_A_ROUND = 4_000

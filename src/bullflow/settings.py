@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     )
     stream_length: int = Field(100_000, ge=1_000, description="Entries kept in a queue's event stream.")
     lease: Seconds = Field(
-        timedelta(seconds=6), gt=timedelta(0), description="A silent recorder is replaced after this long."
+        timedelta(seconds=6), ge=timedelta(seconds=0.1), description="A silent recorder is replaced after this long."
     )
     stop_timeout: Seconds = Field(
         timedelta(seconds=30), ge=timedelta(0), description="How long running jobs may take to finish."

@@ -33,11 +33,12 @@ def test_two_users_get_tokens_and_each_sees_its_own(
         assert "--auth token" in refused
         assert "--host 127.0.0.1" in refused
 
+        service, url = run.start_ready("up", "--auth", "token", "--host", "0.0.0.0", "--port", "0")
+        assert "access.no_token" in service.log()
         for name in ("alice", "bob"):
             assert said(run, "users", "create", name, "--queue", f"{name}-*") == []
         (alice,), (bob,) = (said(run, "tokens", "create", name, "--days", "1") for name in ("alice", "bob"))
         assert alice.startswith("bf_")
-        _, url = run.start_ready("up", "--auth", "token", "--host", "0.0.0.0", "--port", "0")
         url = url.replace("0.0.0.0", "127.0.0.1")
         as_alice, as_bob = ({"Authorization": f"Bearer {token}"} for token in (alice, bob))
         flow = httpx.post(f"{url}/flows", json={"name": "a", "queueName": "alice-1"}, headers=as_alice).json()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from pickle import PickleBuffer
+from threading import Event
 from zlib import crc32
 
 import psutil
@@ -126,13 +127,27 @@ async def test_nothing_is_left_of_it_when_it_is_closed(aside: Aside) -> None:
         await aside.do(os.getpid)
 
 
+async def test_what_else_waits_in_threads_is_not_in_its_way(aside: Aside) -> None:
+    release = Event()
+    handlers = [asyncio.create_task(asyncio.to_thread(release.wait)) for _ in range(100)]
+
+    assert await aside.do(divmod, 7, 2) == (3, 1)
+
+    release.set()
+    await asyncio.gather(*handlers)
+
+
 _PARENT = """
-import asyncio, os
-from bullflow.http import aside as aside_module
+import asyncio, os, sys, time
 from bullflow.http.aside import Aside
 
+ASIDE = Aside()
+
 async def main():
-    print(await Aside().do(os.getpid), flush=True)
+    print(await ASIDE.do(os.getpid), flush=True)
+    if "ends" in sys.argv:
+        return
+    working = asyncio.create_task(ASIDE.do(time.sleep, 600)) if "works" in sys.argv else None
     await asyncio.Event().wait()
 
 if __name__ == "__main__":
@@ -140,12 +155,26 @@ if __name__ == "__main__":
 """
 
 
-def test_it_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(_PARENT)
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        aside = psutil.Process(int(parent.stdout.readline()))
+@pytest.mark.parametrize("does", ["works", "waits"])
+def test_it_ends_with_a_parent_that_was_killed(tmp_path: Path, does: str) -> None:
+    parent, aside = _parent(tmp_path, does)
+    with parent:
         parent.kill()
 
     aside.wait(20)
+
+
+def test_it_keeps_no_parent_from_ending_that_has_not_closed_it(tmp_path: Path) -> None:
+    parent, aside = _parent(tmp_path, "ends")
+    with parent:
+        assert parent.wait(20) == 0
+
+    aside.wait(20)
+
+
+def _parent(folder: Path, does: str) -> tuple["subprocess.Popen[str]", psutil.Process]:
+    script = folder / "parent.py"
+    script.write_text(_PARENT)
+    parent = subprocess.Popen([sys.executable, script, does], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    return parent, psutil.Process(int(parent.stdout.readline()))

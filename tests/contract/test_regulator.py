@@ -1,7 +1,7 @@
 """The regulator has the engine go by what is set, whatever happened to either of them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
 import pytest_asyncio
@@ -16,6 +16,9 @@ from bullflow.store.database import Database
 from bullflow.store.queues import SetQueue
 from bullflow.store.transaction import Transaction
 from support.queues import JOBS, Bull
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LIMITS = QueueLimits(concurrency=2, rate=RateLimit(max=10, duration=1_000))
 
@@ -134,13 +137,13 @@ class Interrupted(Database):
     between: Callable[[], Awaitable[object]]
     reads = 0
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Transaction]:
+    async def look(
+        self, read: Callable[Concatenate[Transaction, P], Awaitable[T]], *rest: P.args, **more: P.kwargs
+    ) -> T:
         self.reads += 1
         if self.reads == 2:
             await self.between()
-        async with super().read() as snapshot:
-            yield snapshot
+        return await super().look(read, *rest, **more)
 
 
 async def test_without_rules_the_store_is_read_once_and_the_engine_not_asked(database: Database) -> None:

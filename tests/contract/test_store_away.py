@@ -4,12 +4,14 @@ import socket
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bullflow.errors import StoreAway
 from bullflow.store import schema, streams
 from bullflow.store.database import Database
+from bullflow.store.sql import Words
+from bullflow.store.transaction import Transaction
 
 
 async def test_sqlite_in_a_folder_that_is_missing_is_away(tmp_path: Path) -> None:
@@ -52,6 +54,19 @@ async def test_a_connection_that_is_cut_is_away_and_the_next_call_finds_a_new_on
     await _know(database, "audio")
     async with database.read() as snapshot:
         assert sorted(await streams.positions(snapshot)) == ["audio", "video"]
+
+
+@pytest.mark.parametrize("databases", ["postgres"], indirect=True)
+async def test_a_look_that_is_cut_off_tells_why_and_the_next_one_finds_another_connection(database: Database) -> None:
+    end = Words(select(func.pg_terminate_backend(func.pg_backend_pid())), database.dialect)
+
+    async def cut_off(transaction: Transaction) -> None:
+        await transaction.run(end.rows)
+
+    with pytest.raises(StoreAway, match="administrator command"):
+        await database.look(cut_off)
+
+    assert await database.look(streams.positions) == {}
 
 
 @pytest.mark.parametrize("statement", ["SELECT * FROM missing", "SELECT 1 FROM FROM", "INSERT INTO users VALUES (1)"])

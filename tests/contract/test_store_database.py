@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from bullflow.errors import StoreAway
 from bullflow.store import streams
 from bullflow.store.database import READERS, Database
 from bullflow.store.transaction import Transaction
@@ -129,6 +130,19 @@ async def test_a_look_asks_only_once(database: Database) -> None:
 
     with pytest.raises(RuntimeError, match="over"):
         await database.look(twice)
+
+
+async def test_what_reads_cannot_write(database: Database) -> None:
+    async def know(transaction: Transaction) -> None:
+        await streams.know(transaction, ["video"])
+
+    with pytest.raises(StoreAway, match="only be read"):
+        await database.look(know)
+    with pytest.raises(StoreAway, match="only be read"):
+        async with database.read() as snapshot:
+            await know(snapshot)
+
+    assert await _queues(database) == []
 
 
 async def test_more_looks_than_connections_all_give_theirs_back_also_when_they_fail(database: Database) -> None:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import select, update
 
@@ -36,6 +36,9 @@ from bullflow.store.tables import Flow
 from bullflow.store.transaction import Transaction
 from support.flows import Submitter
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class CountingDatabase(Database):
     """A real store that counts how often it is read, and is away when the test says so."""
@@ -47,11 +50,21 @@ class CountingDatabase(Database):
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
+        async with self._counted(), super().read() as snapshot:
+            yield snapshot
+
+    async def look(
+        self, read: Callable[Concatenate[Transaction, P], Awaitable[T]], *rest: P.args, **more: P.kwargs
+    ) -> T:
+        async with self._counted():
+            return await super().look(read, *rest, **more)
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
         if self.is_away:
             raise StoreAway("the test has taken it away")
         self.reads += 1
-        async with super().read() as snapshot:
-            yield snapshot
+        yield
         happens, self.after_a_read = self.after_a_read, None
         if happens is not None:
             await happens()

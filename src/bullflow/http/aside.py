@@ -10,14 +10,17 @@ import os
 import pickle
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.util import Finalize
+from threading import Thread
 from typing import Any, TypeVar
 
 from bullflow.errors import BullflowError, ReaderAway
+from bullflow.store.threads import Threads
 
 T = TypeVar("T")
 
@@ -44,7 +47,7 @@ class Aside:
         async with self._turn:
             try:
                 async with asyncio.timeout(WITHIN.total_seconds()):
-                    outcome = await asyncio.to_thread(self._started().do, work, arguments)
+                    outcome = await self._started().do(work, arguments)
             except (OSError, EOFError) as error:  # a TimeoutError is an OSError
                 self._end()
                 raise ReaderAway(error) from error
@@ -72,26 +75,36 @@ class Aside:
     def _end(self) -> None:
         helper, self._helper = self._helper, None
         if helper is not None:
-            helper.process.kill()
+            helper.end()
 
 
 class _Helper:
-    """The process and the line to it. When one end of the line is gone, the other one hears so."""
+    """The process, the line to it, and the thread that waits at this end of the line."""
 
     def __init__(self) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._line, far_end = spawn.Pipe()
-        self.done = 0
-        self.process = spawn.Process(target=_serve, args=(far_end,), daemon=True)
-        self.process.start()
+        self._process = spawn.Process(target=_serve, args=(far_end,), daemon=True)
+        self._process.start()
         far_end.close()
+        # At the end of the interpreter Python would ask it to end, which it ignores, and wait for that.
+        Finalize(self, self._process.kill, exitpriority=0)
+        self._thread = Threads(1)
+        self.done = 0
 
-    def do(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> "T | _Raised":
-        """In a thread; raises OSError, EOFError."""
-        _send(self._line, (work, arguments))
+    async def do(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> "T | _Raised":
+        """Raises OSError, EOFError."""
         self.done += 1
+        return await self._thread.start(lambda: self._exchange(work, arguments)).answer
+
+    def _exchange(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> "T | _Raised":
+        _send(self._line, _packed((work, arguments)))
         outcome: T | _Raised = _receive(self._line)
         return outcome
+
+    def end(self) -> None:
+        self._process.kill()  # whoever waits at the line hears of it
+        self._thread.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +112,21 @@ class _Raised:
     error: Exception
 
 
-def _send(line: Connection, what: Any) -> None:
+def _packed(what: Any) -> list[bytes | memoryview]:
     """What is large goes by itself: to pickle it would copy it while everybody else waits."""
     buffers: list[pickle.PickleBuffer] = []
-    line.send_bytes(pickle.dumps(what, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append))
-    line.send_bytes(str(len(buffers)).encode())
-    for buffer in buffers:
-        line.send_bytes(buffer.raw())
+    pickled = pickle.dumps(what, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
+    return [str(len(buffers)).encode(), pickled, *(buffer.raw() for buffer in buffers)]
+
+
+def _send(line: Connection, packed: Iterable[bytes | memoryview]) -> None:
+    for part in packed:
+        line.send_bytes(part)
 
 
 def _receive(line: Connection) -> Any:
-    pickled = line.recv_bytes()
-    buffers = [line.recv_bytes() for _ in range(int(line.recv_bytes()))]
+    count = int(line.recv_bytes())
+    pickled, *buffers = (line.recv_bytes() for _ in range(1 + count))
     return pickle.loads(pickled, buffers=buffers)  # noqa: S301 - both ends of the line are ours
 
 
@@ -119,17 +135,25 @@ def _serve(line: Connection) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(LESS_URGENT)
+    Thread(target=_end_with_parent, daemon=True).start()
     with suppress(OSError, EOFError):  # the other end is gone
         while True:
             work, arguments = _receive(line)
             _send(line, _outcome(work, arguments))
 
 
-def _outcome(work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _outcome(work: Callable[..., Any], arguments: tuple[Any, ...]) -> list[bytes | memoryview]:
     try:
-        return work(*arguments)
+        return _packed(work(*arguments))
     except BullflowError as error:
-        return _Raised(error)
+        return _packed(_Raised(error))
     except Exception as error:
         error.add_note(traceback.format_exc())
-        return _Raised(error)
+        return _packed(_Raised(error))

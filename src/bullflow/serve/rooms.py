@@ -39,7 +39,9 @@ from bullflow.store import leases, tokens, users
 from bullflow.store.database import Database
 
 Ready = Callable[[str], None]
-NOBODY_COMES_IN = "nobody can come in: make a user and a token by `bullflow users create` and `bullflow tokens create`"
+NOBODY_COMES_IN = (
+    "nobody can come in: make a token with `bullflow tokens create`, for `local` or a user that you have made"
+)
 
 
 async def build_rooms(base: Base) -> Rooms:

@@ -30,7 +30,7 @@ MOST_KNOWN = 10_000
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-Look = Callable[[Transaction, str], Awaitable[Credential | None]]
+ByKey = Callable[[Transaction, str], Awaitable[Credential | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Access:
         return looking.result()
 
     async def _read(self, kind: str, key: str, now: int) -> Credential | None:
-        by_key: Look = tokens.token if kind == TOKEN else tokens.session
+        by_key: ByKey = tokens.token if kind == TOKEN else tokens.session
         found = await self._database.look(by_key, key)
         name = kind + key
         if self._looking.get(name) is asyncio.current_task():  # else it was closed meanwhile

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 Dialect = Literal["sqlite", "postgresql"]
 
-_SNAPSHOT = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
+_SNAPSHOT = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ"}
 
 READERS = 8
 WRITERS = 8
@@ -82,8 +82,8 @@ class Database:
         self.url = url
         self.dialect = dialect_of(url)
         writers = 1 if self.dialect == "sqlite" else WRITERS
-        self._writer = self._engine(writers, "READ COMMITTED")
-        self._reader = self._engine(READERS, "AUTOCOMMIT")
+        self._writer = self._engine(writers, writes=True)
+        self._reader = self._engine(READERS, writes=False)
         # As many threads as connections: whoever has a place here never waits for a connection in a thread.
         self._threads = Threads(writers + READERS)
         self._may_write = asyncio.Semaphore(writers)
@@ -92,12 +92,12 @@ class Database:
         self._trouble: str | None = None
         self._trouble_at = 0.0
 
-    def _engine(self, size: int, isolation: Literal["READ COMMITTED", "AUTOCOMMIT"]) -> Engine:
+    def _engine(self, size: int, *, writes: bool) -> Engine:
         if self.dialect == "postgresql":
-            return postgres.engine_of(driver_url(self.url), size, isolation)
-        return self._sqlite(size)
+            return postgres.engine_of(driver_url(self.url), size, writes=writes)
+        return self._sqlite(size, writes=writes)
 
-    def _sqlite(self, size: int) -> Engine:
+    def _sqlite(self, size: int, *, writes: bool) -> Engine:
         engine = create_engine(
             driver_url(self.url),
             isolation_level="AUTOCOMMIT",
@@ -113,6 +113,8 @@ class Database:
             cursor = connection.cursor()
             for pragma in (f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}", *_PRAGMAS):
                 cursor.execute(pragma)
+            if not writes:
+                cursor.execute("PRAGMA query_only = ON")
             cursor.close()
 
         return engine

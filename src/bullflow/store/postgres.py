@@ -78,16 +78,16 @@ class _SilentError(psycopg.OperationalError):
     """The server takes what is sent and does not answer."""
 
 
-def engine_of(url: URL, size: int, isolation: Any) -> Engine:
-    """SQLAlchemy's engine with so many connections of ours."""
+def engine_of(url: URL, size: int, *, writes: bool) -> Engine:
+    """SQLAlchemy's engine with so many connections of ours. Those that do not write begin no transaction themselves."""
     engine = create_engine(
         url,
-        isolation_level=isolation,
+        isolation_level="READ COMMITTED" if writes else "AUTOCOMMIT",
         poolclass=QueuePool,
         pool_size=size,
         max_overflow=0,
         hide_parameters=True,
-        connect_args=_arguments(),
+        connect_args=_arguments(writes=writes),
     )
 
     @event.listens_for(engine, "do_connect")
@@ -103,11 +103,16 @@ def engine_of(url: URL, size: int, isolation: Any) -> Engine:
     return engine
 
 
-def _arguments() -> dict[str, Any]:
-    limits = {
-        "statement_timeout": STATEMENT_SECONDS,
-        "lock_timeout": LOCK_SECONDS,
-        "idle_in_transaction_session_timeout": IDLE_SECONDS,
+def _arguments(*, writes: bool) -> dict[str, Any]:
+    options = {
+        "default_transaction_read_only": "off" if writes else "on",
+        # Postgres keeps the plans of statements that come again, and of its own look-ups of keys. One that was made
+        # while a table was small reads it whole, also when it has grown, until somebody has analyzed it. All that
+        # is asked here is found by an index.
+        "enable_seqscan": "off",
+        "statement_timeout": f"{STATEMENT_SECONDS}s",
+        "lock_timeout": f"{LOCK_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
     }
     return {
         "connect_timeout": CONNECT_SECONDS,
@@ -116,10 +121,5 @@ def _arguments() -> dict[str, Any]:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": SILENCE_SECONDS * 1000,
-        "options": " ".join(
-            # Postgres keeps the plans of statements that come again, and of its own look-ups of keys. One that was made
-            # while a table was small reads it whole, also when it has grown, until somebody has analyzed it. All that
-            # is asked here is found by an index.
-            ["-c enable_seqscan=off", *(f"-c {name}={seconds}s" for name, seconds in limits.items())]
-        ),
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
     }

@@ -124,7 +124,8 @@ class Transaction:
     def _hurry(self) -> None:
         connection = self._open
         if connection is not None and self.dialect.name != "sqlite":
-            with suppress(InvalidRequestError):  # its thread has just closed it, or found it broken
+            # Its thread may just have closed it, or found it broken.
+            with suppress(InvalidRequestError, AttributeError):
                 cast("Impatient", connection.connection.driver_connection).hurry()
 
 
@@ -143,11 +144,13 @@ class Look(Transaction):
         return await self._in_thread(lambda: self._all_of(work))
 
     def _all_of(self, work: Callable[[Connection], T]) -> T:
-        with self._begun() as connection:
-            try:
-                return work(connection)
-            finally:
-                self._open = None
+        connection = self._begun()
+        try:
+            return work(connection)
+        finally:
+            self._open = None
+            with suppress(Exception):  # as in `_leave`
+                connection.close()
 
 
 def _whole(result: CursorResult[Any]) -> CursorResult[Any]:

@@ -86,7 +86,7 @@ async def _others(work: Callable[..., None], *arguments: object) -> AsyncIterato
     try:
         for other in others:
             other.start()
-        while ended.value < ATTACKERS:
+        while ended.value < ATTACKERS:  # noqa: ASYNC110 - other processes count
             await asyncio.sleep(0.1)
         yield ended
     finally:

@@ -11,7 +11,7 @@ from bullflow.flow.plan import accepted, unfinished
 from bullflow.flow.record import Changes
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import FlowRequest
-from bullflow.store import backlog, decisions, states
+from bullflow.store import backlog, changing, decisions, states
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow
@@ -25,7 +25,7 @@ async def cancel(database: Database, flow: NewFlow) -> Changes:
     async with database.write() as transaction:
         state = await states.flow(transaction, None, flow.id)
         changes = ending.cancel(state, await states.open_jobs(transaction, flow.id), START + 9)
-        await states.apply(transaction, changes)
+        await changing.apply(transaction, changes)
     return changes
 
 

@@ -12,7 +12,7 @@ from bullflow.flow.facts import Fact, FactKind, Json
 from bullflow.flow.record import Changes, FlowState, JobState
 from bullflow.flow.states import JobStatus
 from bullflow.flow.tree import FlowRequest
-from bullflow.store import decisions, log, states
+from bullflow.store import changing, decisions, log, states
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow, FlowJob
@@ -72,7 +72,7 @@ def _columns(job: JobState) -> dict[str, Any]:
         "started_at": job.started_at,
         "finished_at": job.finished_at,
         "result": None if job.result is None else job.result.text,
-        "error": states.text(job.error),
+        "error": changing.text(job.error),
         "progress": None if job.progress is None else job.progress.text,
         "worker": job.worker,
     }

@@ -23,7 +23,7 @@ from bullflow.service.cancel import Cancel
 from bullflow.service.delete import Delete
 from bullflow.service.quotas import Limits, Quotas
 from bullflow.service.retry import Retry
-from bullflow.store import backlog, log, states, views
+from bullflow.store import backlog, changing, log, states, views
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import FlowJob
@@ -76,7 +76,7 @@ class Process:
         async with self.database.write(replayable=True) as transaction:
             jobs, flows = await states.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
             changes = fold(jobs, flows, facts)
-            await states.apply(transaction, changes)
+            await changing.apply(transaction, changes)
             await after_failures(transaction, changes, START + 100)
 
     async def withdraw(self, flow_id: str) -> None:

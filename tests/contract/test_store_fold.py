@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from bullflow.flow.facts import FactKind, Json
 from bullflow.flow.record import Changes, Entry, FlowState, JobState
 from bullflow.flow.states import FlowStatus, JobStatus, LogEvent
-from bullflow.store import log, states, views
+from bullflow.store import changing, log, states, views
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.tables import Flow, FlowJob, LogEntry
@@ -167,7 +167,7 @@ async def test_every_field_of_a_change_is_written_down(database: Database) -> No
     entry = Entry(flow_id=flow.id, seq=2, at=at, event=LogEvent.FLOW_CANCELLED)
 
     async with database.write() as transaction:
-        await states.apply(
+        await changing.apply(
             transaction, Changes(jobs=(changed_job,), flows=(changed_flow,), entries=(entry,), progress=())
         )
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from bullflow.flow.facts import FactKind, Json
 from bullflow.flow.fold import fold
 from bullflow.flow.states import JobStatus
-from bullflow.store import log, states, views
+from bullflow.store import changing, log, states, views
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from support.eventually import eventually
@@ -37,7 +37,7 @@ async def test_a_fold_waits_for_the_one_before_and_goes_on_from_there(database: 
         done, _ = await asyncio.wait({second}, timeout=0.2)
         assert not done
         first = fold(jobs, their_flows, [a_fact(FactKind.ACTIVE, START + 1, left)])
-        await states.apply(transaction, first)
+        await changing.apply(transaction, first)
     changes = await second
 
     assert [entry.seq for entry in first.entries] == [2]
@@ -56,7 +56,7 @@ async def test_a_job_that_has_ended_meanwhile_is_seen_as_ended(database: Databas
         done, _ = await asyncio.wait({late}, timeout=0.2)
         assert not done
         facts = [a_fact(FactKind.COMPLETED, START + 2, job_id, result=Json("1"))]
-        await states.apply(transaction, fold(jobs, their_flows, facts))
+        await changing.apply(transaction, fold(jobs, their_flows, facts))
     await late
 
     view = await _flow(database, flow)
@@ -123,7 +123,7 @@ async def _fold(database: Database, job_ids: Sequence[str], *hints: str) -> None
             await transaction.execute(text(hint))
         jobs, their_flows = await states.load_for_fold(transaction, job_ids)
         facts = [a_fact(FactKind.ACTIVE, START + 1, job_id) for job_id in job_ids]
-        await states.apply(transaction, fold(jobs, their_flows, facts))
+        await changing.apply(transaction, fold(jobs, their_flows, facts))
 
 
 async def _flow(database: Database, flow: NewFlow) -> views.FlowView:

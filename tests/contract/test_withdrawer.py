@@ -11,7 +11,7 @@ from bullflow.errors import EngineAway
 from bullflow.flow import ending
 from bullflow.flow.ending import Withdrawn
 from bullflow.flow.plan import unfinished
-from bullflow.store import backlog, states
+from bullflow.store import backlog, changing, states
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.withdrawer import FLOWS_A_ROUND, Withdrawer
@@ -40,7 +40,7 @@ async def cancel(database: Database, *new: NewFlow) -> None:
         for flow in new:
             state = await states.flow(transaction, None, flow.id)
             open_jobs = await states.open_jobs(transaction, flow.id)
-            await states.apply(transaction, ending.cancel(state, open_jobs, START + 9))
+            await changing.apply(transaction, ending.cancel(state, open_jobs, START + 9))
 
 
 async def due(database: Database) -> list[str]:
@@ -102,7 +102,7 @@ async def test_a_flow_of_which_more_ends_while_it_is_withdrawn_is_withdrawn_once
     async with database.write() as transaction:
         state = await states.flow(transaction, None, flow.id)
         (late,) = [job for job in await states.open_jobs(transaction, flow.id) if job.name == "late"]
-        await states.apply(transaction, ending.cancel(state, [late], START + 9))
+        await changing.apply(transaction, ending.cancel(state, [late], START + 9))
 
     class Overtaken(Remover):
         async def remove(self, doomed: list[Withdrawn]) -> None:  # type: ignore[override]

@@ -15,7 +15,7 @@ from bullflow.flow.record import Changes, FlowState, JobState
 from bullflow.flow.tree import FlowRequest, Node
 from bullflow.service.quotas import Limits, Quotas
 from bullflow.service.submit import Accepted, Submit
-from bullflow.store import states, users
+from bullflow.store import changing, states, users
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.keys import Key
@@ -109,7 +109,7 @@ async def record(database: Database, facts: Iterable[Fact]) -> Changes:
     async with database.write(replayable=True) as transaction:
         jobs, their_flows = await states.load_for_fold(transaction, sorted({fact.job_id for fact in facts}))
         changes = fold(jobs, their_flows, facts)
-        await states.apply(transaction, changes)
+        await changing.apply(transaction, changes)
     return changes
 
 

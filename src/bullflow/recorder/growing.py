@@ -12,7 +12,7 @@ from bullflow.flow.growth import Growth, grow
 from bullflow.flow.record import Changes, FlowState
 from bullflow.flow.states import ENDED
 from bullflow.flow.tree import NewJob
-from bullflow.store import decisions, flows, states, streams
+from bullflow.store import changing, decisions, flows, states, streams
 from bullflow.store.transaction import Transaction
 from bullflow.wire import Limits, read_growth
 
@@ -62,7 +62,7 @@ class Growing:
         if grown is None:
             return []
         await flows.add_jobs(transaction, flow.id, grown.jobs, growth.at)
-        await states.apply(transaction, grown.changes)
+        await changing.apply(transaction, grown.changes)
         (after,) = grown.changes.flows
         more = await self._end_what_may_not_run(transaction, after, grown.jobs, parent_ended=parent.status in ENDED)
         return [grown.changes, *more]

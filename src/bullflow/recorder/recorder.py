@@ -30,7 +30,7 @@ from bullflow.flow.growth import Growth
 from bullflow.flow.record import Changes
 from bullflow.recorder.failures import after_failures
 from bullflow.recorder.growing import Growing, queues_of
-from bullflow.store import job_log, leases, states, streams
+from bullflow.store import changing, job_log, leases, states, streams
 from bullflow.store.database import Database
 from bullflow.store.job_log import KeptLine
 from bullflow.store.leases import Held
@@ -180,7 +180,7 @@ class Recorder:
             grown = await self._growth.take_in(transaction, growths)
             jobs, flows = await states.load_for_fold(transaction, job_ids, children)
             changes = fold(jobs, flows, facts)
-            await states.apply(transaction, changes)
+            await changing.apply(transaction, changes)
             more = await after_failures(transaction, changes, self._clock())
             kept = await job_log.append(transaction, {job.job_id: job for job in jobs}, lines, self._most_lines)
             if GROWN in batch.read:

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Text, cast, update
 
 from bullflow.flow.record import Changes, JobState
-from bullflow.store import states
+from bullflow.store import changing
 from bullflow.store.sql import one_of
 from bullflow.store.tables import FlowJob
 from bullflow.store.transaction import Transaction
@@ -24,12 +24,12 @@ async def end(connection: Transaction, changes: Changes) -> None:
         one = jobs[0]
         ended = {
             "status": one.status.value,
-            "error": states.text(one.error),
+            "error": changing.text(one.error),
             "updated_at": one.updated_at,
             "finished_at": one.finished_at,
         }
         await _write(connection, jobs, ended)
-    await states.apply(connection, replace(changes, jobs=()))
+    await changing.apply(connection, replace(changes, jobs=()))
 
 
 async def rerun(connection: Transaction, changes: Changes) -> None:
@@ -39,7 +39,7 @@ async def rerun(connection: Transaction, changes: Changes) -> None:
         alike[job.status].append(job)
     for jobs in alike.values():
         await _write(connection, jobs, {**_AFRESH, "status": jobs[0].status.value, "updated_at": jobs[0].updated_at})
-    await states.apply(connection, replace(changes, jobs=()))
+    await changing.apply(connection, replace(changes, jobs=()))
 
 
 _AFRESH: dict[str, Any] = {

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from bullflow.flow.states import FlowStatus, JobStatus
 from bullflow.flow.tree import FlowRequest, NewJob
 from bullflow.store import usage, writing
-from bullflow.store.states import numbers
+from bullflow.store.changing import numbers
 from bullflow.store.tables import COUNT_COLUMNS, Flow, FlowJob, FlowTag
 from bullflow.store.transaction import Transaction
 

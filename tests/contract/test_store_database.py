@@ -104,6 +104,9 @@ async def test_a_read_that_is_cancelled_in_a_statement_is_only_cancelled(databas
 
 
 async def test_a_read_sees_one_moment(database: Database) -> None:
+    # They use the same connections.
+    await asyncio.gather(*(database.look(streams.positions) for _ in range(READERS)))
+
     async with database.read() as snapshot:
         before = await streams.positions(snapshot)
         async with database.write() as transaction:
@@ -168,18 +171,6 @@ async def test_a_look_that_is_cancelled_gives_its_connection_back(database: Data
 
     assert all(look.cancelled() for look in looking)
     assert await _queues(database) == []
-
-
-async def test_reads_after_looks_still_see_one_moment(database: Database) -> None:
-    await asyncio.gather(*(database.look(streams.positions) for _ in range(READERS)))
-
-    async with database.read() as snapshot:
-        before = await streams.positions(snapshot)
-        async with database.write() as transaction:
-            await streams.know(transaction, ["video"])
-        after = await streams.positions(snapshot)
-
-    assert before == after == {}
 
 
 async def test_what_is_not_yet_committed_is_seen_by_nobody_else(database: Database) -> None:

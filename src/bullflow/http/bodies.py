@@ -52,7 +52,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 async def _pieces(request: Request, limit: int, *, large: Callable[[], object]) -> list[bytearray]:
-    """The body as `_received` has it; raises what `read_body` does."""
+    """The body as `in_pieces` has it; raises what `read_body` does."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise NotJson(kind or "nothing")
@@ -64,14 +64,14 @@ async def _pieces(request: Request, limit: int, *, large: Callable[[], object]) 
         raise TooLarge(limit)
     try:
         async with asyncio.timeout(READ_WITHIN.total_seconds()):
-            pieces = await _received(request, limit, large)
+            pieces = await in_pieces(request, limit, large)
     except TimeoutError:
         raise TooSlow(READ_WITHIN) from None
     note_read(request)
     return pieces
 
 
-async def _received(request: Request, limit: int, large: Callable[[], object]) -> list[bytearray]:
+async def in_pieces(request: Request, limit: int, large: Callable[[], object]) -> list[bytearray]:
     """What comes, in pieces; `large` is called when it becomes much.
 
     One that grows to its whole size is copied to another place again and again, and everybody waits meanwhile. What

@@ -75,9 +75,10 @@ async def test_it_moves_with_every_look_where_the_server_does_not_say_which_life
     assert await marks(auditor_of(database, deaf, bull), bull, 10) == 10
 
 
+@pytest.mark.parametrize("is_another", [False, True])
 @pytest.mark.parametrize("goes_back", [False, True])
-async def test_a_mark_that_is_gone_or_older_is_noticed_by_the_next_look(
-    database: Database, bull: Bull, goes_back: bool
+async def test_a_mark_that_is_gone_or_older_is_noticed_by_the_next_look_also_of_another_leader(
+    database: Database, bull: Bull, goes_back: bool, is_another: bool
 ) -> None:
     losses: list[str] = []
     auditor = auditor_of(database, bull.client, bull, losses)
@@ -92,6 +93,6 @@ async def test_a_mark_that_is_gone_or_older_is_noticed_by_the_next_look(
     else:
         await bull.client.delete(key)
     assert not losses
-    await auditor.run_once()
+    await (auditor_of(database, bull.client, bull, losses) if is_another else auditor).run_once()
 
     assert losses

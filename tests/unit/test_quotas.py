@@ -122,7 +122,10 @@ def test_sockets_are_counted_while_they_are_open() -> None:
             pass
         with quotas.socket(V):
             pass
-        with pytest.raises(Limited), quotas.socket(U.acting_for("v", "id-of-v", ())):
+    with quotas.socket(U), quotas.socket(U.acting_for("v", "id-of-v", ())):
+        with pytest.raises(Limited), quotas.socket(U):
+            pass
+        with quotas.socket(V), quotas.socket(V):
             pass
     with quotas.socket(U):
         pass

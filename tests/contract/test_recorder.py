@@ -11,7 +11,7 @@ from bullflow.engine.stream import EventStreams
 from bullflow.errors import LeadershipLost, StoreAway
 from bullflow.flow.plan import unfinished
 from bullflow.recorder import Lease, Recorder
-from bullflow.store import backlog, leases, log, states
+from bullflow.store import backlog, changing, leases, log
 from bullflow.store.database import Database
 from bullflow.store.flows import NewFlow
 from bullflow.store.leases import Held
@@ -72,7 +72,7 @@ async def test_a_batch_that_could_not_be_recorded_is_read_again(
     recorder = recorder_of(database, bull, await held(database, "one", clock()), clock)
 
     with monkeypatch.context() as broken:
-        broken.setattr(states, "apply", away)
+        broken.setattr(changing, "apply", away)
         with pytest.raises(StoreAway):
             await recorder.run_once()
     assert await events_of(database, flow) == ["flow.created"]
@@ -104,7 +104,7 @@ async def test_what_workers_have_told_of_growth_stays_in_the_engine_until_it_is_
     told = [await bull.client.xadd(grown_stream(bull.prefix), {"growth": "nothing"}) for _ in range(3)]
 
     with monkeypatch.context() as broken:
-        broken.setattr(states, "apply", away)
+        broken.setattr(changing, "apply", away)
         with pytest.raises(StoreAway):
             await recorder.run_once()
 

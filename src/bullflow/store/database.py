@@ -85,7 +85,7 @@ class Database:
         self._writer = self._engine(writers, writes=True)
         self._reader = self._engine(READERS, writes=False)
         # As many threads as connections: whoever has a place here never waits for a connection in a thread.
-        self._threads = Threads(writers + READERS)
+        self._threads = Threads(writers + READERS, "bullflow-store")
         self._may_write = asyncio.Semaphore(writers)
         self._may_read = asyncio.Semaphore(READERS)
         self._leaving: set[asyncio.Future[None]] = set()

@@ -1,4 +1,4 @@
-"""The threads in which statements run.
+"""The threads in which statements run, and whatever else waits for something outside.
 
 A pool of the standard library pairs each piece of work with two futures, a lock and a list of callbacks that
 tell one of the other, which costs more than most statements. Here the thread itself tells the event loop.
@@ -67,8 +67,9 @@ class Threads:
     They are daemons: a statement that does not end must not keep the process from ending.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, name: str) -> None:
         self._most = most
+        self._name = name
         self._begun = 0
         self._is_closed = False
         self._waiting: SimpleQueue[Work[Any] | None] = SimpleQueue()
@@ -81,7 +82,7 @@ class Threads:
         self._waiting.put(work)
         if self._begun < self._most:
             self._begun += 1
-            Thread(target=self._serve, name=f"bullflow-store-{self._begun}", daemon=True).start()
+            Thread(target=self._serve, name=f"{self._name}-{self._begun}", daemon=True).start()
         return work
 
     def _serve(self) -> None:
